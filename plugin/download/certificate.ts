@@ -1,0 +1,12 @@
+/** The public side of a certificate authority: all that the download room sees of it. It has no private key. */
+export interface PublicCertificate {
+  /** Common name. */
+  readonly name: string
+  readonly certificatePem: string
+  readonly certificateDer: Buffer
+  /** SHA-256 of the DER, `'AA:BB:…'`. */
+  readonly fingerprint256: string
+  readonly notAfter: Date
+  /** The certificate alone in a PKCS#12 file (RFC 7292). */
+  pkcs12 (): Buffer
+}

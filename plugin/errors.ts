@@ -1,0 +1,128 @@
+/** Every error of this package: `@fastify/error` classes whose codes begin with `FST_PROX_`. */
+import { inspect } from 'node:util'
+import createError from '@fastify/error'
+
+/** An option that is not what it has to be: its name, what it takes, what it got. */
+export const FST_PROX_INVALID_OPTION = createError<[option: string, takes: string, got: string]>(
+  'FST_PROX_INVALID_OPTION', 'The option %s takes %s, got %s', 500, TypeError as unknown as ErrorConstructor)
+
+/** A value as a message shows it: short, as it goes into logs, and a secret may have come to the wrong place. */
+export function show (value: unknown): string {
+  return inspect(value, { depth: 0, maxStringLength: 30, maxArrayLength: 3, breakLength: Infinity })
+}
+
+// Start-up
+
+/** One server has one proxy. */
+export const FST_PROX_ALREADY_REGISTERED = createError(
+  'FST_PROX_ALREADY_REGISTERED', 'fastify-prox is registered already, and one proxy answers for the whole server')
+
+/** The proxy answers for the whole server, so it cannot be registered under a prefix. */
+export const FST_PROX_NOT_AT_ROOT = createError<[prefix: string]>(
+  'FST_PROX_NOT_AT_ROOT', 'fastify-prox answers for the whole server: register it without the prefix %s')
+
+/** A proxy app has set two not-found handlers for the same routes. */
+export const FST_PROX_NOT_FOUND_HANDLER_ALREADY_SET = createError<[host: string, prefix: string]>(
+  'FST_PROX_NOT_FOUND_HANDLER_ALREADY_SET', 'The proxy app of %s has a not-found handler for the prefix %s already')
+
+// Requests
+
+/** A request target that is neither origin-form nor an absolute-form that can be answered (RFC 9112 3.2). */
+export const FST_PROX_BAD_TARGET = createError<[target: string]>(
+  'FST_PROX_BAD_TARGET', '%s is not a URL that this proxy can answer', 400)
+
+/** The target of a CONNECT is not a host and a port (RFC 9110 9.3.6). */
+export const FST_PROX_BAD_AUTHORITY = createError<[target: string]>(
+  'FST_PROX_BAD_AUTHORITY', '%s is not a host and a port to open a tunnel to', 400)
+
+/** A CONNECT with content, which has no meaning (RFC 9110 9.3.6). */
+export const FST_PROX_CONNECT_WITH_CONTENT = createError(
+  'FST_PROX_CONNECT_WITH_CONTENT', 'A CONNECT request cannot have content', 400)
+
+/** The resolver asks for credentials (RFC 9110 15.5.8). */
+export const FST_PROX_AUTH_REQUIRED = createError(
+  'FST_PROX_AUTH_REQUIRED', 'Proxy Authentication Required', 407)
+
+/** The `onConnect` policy refuses a tunnel, with the status code it chose. */
+export const FST_PROX_CONNECT_REFUSED = createError<[authority: string]>(
+  'FST_PROX_CONNECT_REFUSED', 'A tunnel to %s is not allowed', 403)
+
+/** The `onConnect` policy answered something else than a status code for errors or nothing: no tunnel opens. */
+export const FST_PROX_BAD_DECISION = createError<[got: string]>(
+  'FST_PROX_BAD_DECISION', 'onConnect has to answer a status code from 400 to 599 or nothing, and answered %s', 500)
+
+/** A limit of open tunnels is met. */
+export const FST_PROX_TOO_MANY_TUNNELS = createError<[limit: number]>(
+  'FST_PROX_TOO_MANY_TUNNELS', 'Too many tunnels are open: the limit is %s', 503)
+
+/** The server is closing and opens no more tunnels. */
+export const FST_PROX_CLOSING = createError(
+  'FST_PROX_CLOSING', 'The proxy is closing', 503)
+
+/** A request in a tunnel for an origin that the certificate of the tunnel does not cover (RFC 9110 15.5.20). */
+export const FST_PROX_MISDIRECTED = createError<[origin: string]>(
+  'FST_PROX_MISDIRECTED', 'This tunnel is not one to %s', 421)
+
+/** The resolver answered something else than a URL of the application. */
+export const FST_PROX_BAD_RESOLUTION = createError<[got: string]>(
+  'FST_PROX_BAD_RESOLUTION', 'The resolver has to answer a URL that begins with "/", and answered %s', 500)
+
+/** The resolver threw nothing: `undefined`, `null` or the like. */
+export const FST_PROX_NO_RESOLUTION = createError(
+  'FST_PROX_NO_RESOLUTION', 'The resolver has to throw an error if it throws', 500)
+
+// Hosts
+
+/** Neither a DNS name nor an IP address. */
+export const FST_PROX_INVALID_HOST = createError<[host: string]>(
+  'FST_PROX_INVALID_HOST', '%s is neither a host name nor an IP address', 400)
+
+// The certificate authority
+
+/** The name constraints of the CA (RFC 5280 4.2.1.10) keep it from signing for the host: clients would refuse it. */
+export const FST_PROX_HOST_NOT_PERMITTED = createError<[host: string, ca: string]>(
+  'FST_PROX_HOST_NOT_PERMITTED', 'The name constraints of the CA "%s" do not permit a certificate for %s', 403)
+
+/** The CA is there and cannot be read. */
+export const FST_PROX_CA_UNREADABLE = createError<[source: string, reason: string]>(
+  'FST_PROX_CA_UNREADABLE', 'The certificate authority in %s cannot be read: %s')
+
+/** What is there is not a private key and a certificate. */
+export const FST_PROX_CA_CORRUPT = createError<[source: string, reason: string]>(
+  'FST_PROX_CA_CORRUPT', 'There is no usable certificate authority in %s: %s. It was left as it is')
+
+/** No certificate there belongs to the private key. */
+export const FST_PROX_CA_MISMATCH = createError<[source: string]>(
+  'FST_PROX_CA_MISMATCH', 'The private key and the certificate in %s do not belong together. They were left as they are')
+
+/** The certificate may not sign others (RFC 5280 4.2.1.9 and 4.2.1.3). */
+export const FST_PROX_CA_NOT_A_CA = createError<[source: string, reason: string]>(
+  'FST_PROX_CA_NOT_A_CA', 'The certificate in %s is not one of a certificate authority: %s. It was left as it is')
+
+/** Its time is over, or has not come. */
+export const FST_PROX_CA_EXPIRED = createError<[source: string, notBefore: string, notAfter: string]>(
+  'FST_PROX_CA_EXPIRED', 'The certificate authority in %s is valid from %s to %s only. It was left as it is')
+
+/** A private key of a kind that TLS clients do not verify. */
+export const FST_PROX_CA_UNSUPPORTED_KEY = createError<[source: string, kind: string]>(
+  'FST_PROX_CA_UNSUPPORTED_KEY', 'The private key in %s is %s; RSA, P-256, P-384, P-521 and Ed25519 can be used')
+
+/** A new CA cannot be kept. */
+export const FST_PROX_CA_NOT_WRITABLE = createError<[source: string, reason: string]>(
+  'FST_PROX_CA_NOT_WRITABLE', 'A new certificate authority cannot be kept in %s: %s. ' +
+  'Make its directory writable, choose another place with the option ca.file, hand in ca.key and ca.cert, ' +
+  'or keep it in memory with ca.store: new Map()')
+
+// Programs
+
+/** There is no address before the server listens, and after it was closed. */
+export const FST_PROX_NOT_LISTENING = createError<[caller: string]>(
+  'FST_PROX_NOT_LISTENING', '%s() needs the address of a server that listens: call it after fastify.listen() and before fastify.close()')
+
+/** No variable and no dispatcher can name a proxy on a unix socket. */
+export const FST_PROX_UNIX_SOCKET = createError<[caller: string]>(
+  'FST_PROX_UNIX_SOCKET', '%s() needs a server that listens on a port, and this one listens on a unix socket')
+
+/** The optional peer dependency is missing, or does not load: `cause` says why. */
+export const FST_PROX_NO_UNDICI = createError<[options: { cause: unknown }]>(
+  'FST_PROX_NO_UNDICI', 'proxyDispatcher() needs undici 7, an optional peer dependency: npm install undici@7')

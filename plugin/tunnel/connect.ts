@@ -1,0 +1,195 @@
+/**
+ * CONNECT (RFC 9110 9.3.6) as a request of Fastify's: hooks see it and may answer it, it is logged, and its request id
+ * stands in the log lines of the tunnel that it opens.
+ */
+import { ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { Socket } from 'node:net'
+import { inspect } from 'node:util'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { ConnectContext, OnConnect, ProxyResolver } from '../../types/options'
+import { askForCredentials, ChallengeError, proxyCredentials } from '../credentials'
+import {
+  FST_PROX_BAD_AUTHORITY, FST_PROX_BAD_DECISION, FST_PROX_CLOSING, FST_PROX_CONNECT_REFUSED, FST_PROX_CONNECT_WITH_CONTENT, FST_PROX_TOO_MANY_TUNNELS
+} from '../errors'
+import { stripHopByHop } from '../headers'
+import { whenAnswered } from '../pipelined'
+import type { PrivateRoutes, Section } from '../private-routes'
+import { parseAuthority } from '../targets'
+import type { Tunnel } from './tunnel'
+import type { Tunnels } from './tunnels'
+
+/** What a client that met a limit is told to wait, in seconds. */
+const RETRY_AFTER = 5
+
+/** How long a client that was refused may take to close its side, in milliseconds. */
+const LINGER = 2_000
+
+const kConnect = Symbol('fastify-prox.connect')
+
+interface PendingConnect {
+  readonly socket: Socket
+  readonly head: Buffer
+  /** The tunnel that it became. */
+  tunnel: Tunnel | null
+}
+
+interface ConnectMessage extends IncomingMessage {
+  [kConnect]?: PendingConnect
+}
+
+export interface ConnectSettings {
+  readonly resolver: ProxyResolver
+  readonly onConnect: OnConnect | undefined
+}
+
+export class Connect {
+  readonly #fastify: FastifyInstance
+  readonly #routes: PrivateRoutes
+  readonly #section: Section
+  #tunnels: Tunnels | undefined
+  readonly #settings: ConnectSettings
+  #closing = false
+
+  constructor (fastify: FastifyInstance, routes: PrivateRoutes, settings: ConnectSettings) {
+    this.#fastify = fastify
+    this.#routes = routes
+    this.#settings = settings
+    this.#section = routes.section('CONNECT')
+    if (!fastify.supportedMethods.includes('CONNECT')) fastify.addHttpMethod('CONNECT')
+    fastify.register(async (child) => {
+      child.addHook('onRoute', (route) => routes.adopt(this.#section, route))
+      child.route({
+        method: 'CONNECT',
+        url: '/',
+        handler: this.#open,
+        // The application may set its own when this route is there already.
+        errorHandler: (err, request, reply) => fastify.errorHandler(err, request, reply),
+        schema: { hide: true } as object
+      })
+    })
+  }
+
+  /** Where tunnels go from now on. */
+  serve (tunnels: Tunnels): void {
+    this.#tunnels = tunnels
+  }
+
+  /** Refuses every CONNECT from now on, and resolves when the tunnels have ended. */
+  async close (): Promise<void> {
+    this.#closing = true
+    await this.#tunnels?.close()
+  }
+
+  /** The listener of a server's 'connect' event, for HTTP/1.1 and HTTP/2. */
+  readonly listener = (raw: ConnectMessage | Http2ServerRequest, ...[first, head]: [Socket, Buffer] | [Http2ServerResponse]): void => {
+    if (isHttp2(raw)) this.#refuseHttp2(first as Http2ServerResponse)
+    else this.#take(raw, first as Socket, head!)
+  }
+
+  #take (raw: ConnectMessage, socket: Socket, head: Buffer): void {
+    socket.on('error', ignore)
+    this.#tunnels!.hold(socket)
+    whenAnswered(socket, () => this.#route(raw, socket, head))
+  }
+
+  #route (raw: ConnectMessage, socket: Socket, head: Buffer): void {
+    const pending: PendingConnect = { socket, head, tunnel: null }
+    raw[kConnect] = pending
+    const response = new ServerResponse(raw)
+    response.shouldKeepAlive = false
+    response.assignSocket(socket)
+    response.on('finish', () => {
+      response.detachSocket(socket)
+      if (pending.tunnel === null) linger(socket)
+    })
+    this.#routes.enter(this.#section, raw, '/', raw.url!)
+    this.#fastify.routing(raw, response)
+  }
+
+  /** A tunnel over one stream of an HTTP/2 connection (RFC 9113 8.5) is more than this proxy can do. */
+  #refuseHttp2 (response: Http2ServerResponse): void {
+    this.#fastify.log.info('CONNECT over HTTP/2 refused: tunnels are for HTTP/1.1 connections to the proxy')
+    response.writeHead(501).end()
+  }
+
+  readonly #open = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const { raw, log, id } = request
+    const pending = (raw as ConnectMessage)[kConnect]!
+    const { socket, head } = pending
+    const context = this.#read(raw)
+    try {
+      await askForCredentials(this.#settings.resolver, context)
+    } catch (err) {
+      if (err instanceof ChallengeError) reply.header('proxy-authenticate', err.challenge)
+      throw err
+    }
+    judge(await this.#settings.onConnect?.(context), context.authority)
+    if (this.#closing) throw new FST_PROX_CLOSING()
+    if (socket.destroyed) {
+      log.info(`tunnel to ${context.authority}: the client left before it was open`)
+      return reply.hijack()
+    }
+
+    const { authority, hostname, port, credentials, remoteAddress } = context
+    try {
+      const target = { hostname, port }
+      pending.tunnel = this.#tunnels!.admit(socket, { id, log, authority, credentials, remoteAddress, target })
+      reply.hijack()
+      answerOpen(reply.raw)
+      pending.tunnel.start(head)
+    } catch (err) {
+      if (err instanceof FST_PROX_TOO_MANY_TUNNELS) reply.header('retry-after', RETRY_AFTER)
+      throw err
+    }
+    return reply
+  }
+
+  #read (raw: IncomingMessage): ConnectContext {
+    const { headers } = raw
+    const target = raw.url!
+    const authority = parseAuthority(target)
+    if (authority === null) throw new FST_PROX_BAD_AUTHORITY(target)
+    if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0) {
+      throw new FST_PROX_CONNECT_WITH_CONTENT()
+    }
+    const credentials = proxyCredentials(raw)
+    stripHopByHop(raw)
+    const { hostname, port } = authority
+    return {
+      raw, hostname, port, credentials, authority: `${hostname}:${port}`, remoteAddress: raw.socket.remoteAddress, tunnel: null
+    }
+  }
+}
+
+/** 200 without the fields that a tunnel cannot have (RFC 9110 9.3.6) and those that mean nothing here. */
+function answerOpen (response: ServerResponse): void {
+  response.sendDate = false
+  for (const name of ['connection', 'content-length', 'transfer-encoding']) response.removeHeader(name)
+  response.writeHead(200, 'Connection Established').end()
+}
+
+/** @throws for every decision but nothing, so that a policy with a mistake in it opens no tunnels */
+function judge (decision: unknown, authority: string): void {
+  if (decision === undefined || decision === null) return
+  if (!Number.isInteger(decision) || Number(decision) < 400 || Number(decision) > 599) {
+    throw new FST_PROX_BAD_DECISION(inspect(decision))
+  }
+  throw Object.assign(new FST_PROX_CONNECT_REFUSED(authority), { statusCode: decision })
+}
+
+/** Ends our side after a refusal and gives the client time to read it, whatever it still sends. */
+function linger (socket: Socket): void {
+  const timer = setTimeout(() => socket.destroy(), LINGER)
+  socket.on('close', () => clearTimeout(timer))
+  socket.on('end', () => socket.destroy())
+  socket.end()
+  socket.resume()
+}
+
+function isHttp2 (raw: IncomingMessage | Http2ServerRequest): raw is Http2ServerRequest {
+  return raw.httpVersionMajor === 2
+}
+
+function ignore (): void {}

@@ -1,0 +1,24 @@
+/** What a client speaks inside a tunnel, told by its first bytes: it is not the port that decides. */
+
+export type Protocol = 'tls' | 'h2c' | 'http/1.1'
+
+const TLS_HANDSHAKE = 0x16
+const CR = 0x0d
+const LF = 0x0a
+/** The client connection preface of HTTP/2 (RFC 9113 3.4). */
+const H2_PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+
+/**
+ * @returns the protocol, `null` when it can be none of them, or `undefined` when the bytes do not tell yet
+ */
+export function sniff (bytes: Buffer): Protocol | null | undefined {
+  const first = bytes[0]
+  if (first === undefined) return undefined
+  if (first === TLS_HANDSHAKE) return 'tls'
+  const compared = Math.min(bytes.length, H2_PREFACE.length)
+  if (bytes.compare(H2_PREFACE, 0, compared, 0, compared) === 0) {
+    return compared === H2_PREFACE.length ? 'h2c' : undefined
+  }
+  // Methods are upper case; an empty line before one is to be borne (RFC 9112 2.2).
+  return (first >= 0x41 && first <= 0x5a) || first === CR || first === LF ? 'http/1.1' : null
+}

@@ -1,0 +1,204 @@
+/** The authority at work: one mint for all who ask, kept and renewed in time, and nothing of its key to be seen. */
+import { X509Certificate, createPrivateKey } from 'node:crypto'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { once } from 'node:events'
+import { connect } from 'node:tls'
+import { inspect } from 'node:util'
+import { serialize } from 'node:v8'
+import t from 'tap'
+import type { Test } from 'tap'
+import { CertificateAuthority } from '../../plugin/ca/authority'
+import type { CertificateAuthorityExpiring, CertificateMinted } from '../../plugin/ca/authority'
+import type { Warning } from '../../plugin/ca/storage'
+import { rdn, selfSigned } from './bundles'
+import { handshake, serve } from './loopback'
+
+const DAY = 86_400_000
+
+function memory (options = {}): Promise<CertificateAuthority> {
+  return CertificateAuthority.load({ store: new Map(), ...options })
+}
+
+/** Everything that a channel publishes during a test. */
+function listen<T> (t: Test, channel: string): T[] {
+  const messages: T[] = []
+  const listener = (message: unknown) => { messages.push(message as T) }
+  subscribe(channel, listener)
+  t.teardown(() => unsubscribe(channel, listener))
+  return messages
+}
+
+t.test('all who ask for a host at the same time share one mint', async t => {
+  const minted = listen<CertificateMinted>(t, 'fastify-prox:certificate:minted')
+  const authority = await memory()
+  t.equal(authority.leaf('www.example.com'), authority.leaf('www.example.com'), 'one promise')
+  const leaves = await Promise.all(['www.example.com', 'WWW.EXAMPLE.COM.', 'example.com', 'api.example.com', 'www.example.com'].map(host => authority.leaf(host)))
+  t.equal(new Set(leaves).size, 1)
+  const [leaf] = leaves
+  t.equal(authority.leaf('api.example.com'), leaf, 'from then on it is there at once')
+  t.equal(await authority.leaf('m.example.com'), leaf, 'for another host that it covers, too')
+  t.equal(await authority.secureContext('www.example.com'), leaf!.secureContext)
+  t.equal(await authority.certificate('www.example.com'), leaf!.pem)
+  t.equal(minted.length, 1)
+  t.match(minted[0], { names: ['example.com', '*.example.com'], host: 'www.example.com', notAfter: leaf!.notAfter })
+  t.equal(minted[0]!.serialNumber, new X509Certificate(leaf!.pem).serialNumber)
+  t.type(minted[0]!.durationMs, 'number')
+  t.not(await authority.leaf('www.example.org'), leaf)
+})
+
+t.test('without wildcards every host has a leaf of its own', async t => {
+  const authority = await memory({ wildcards: false })
+  const [www, api] = await Promise.all([authority.leaf('www.example.com'), authority.leaf('api.example.com')])
+  t.same(www.names, ['www.example.com'])
+  t.same(api.names, ['api.example.com'])
+})
+
+t.test('a leaf knows what it covers', async t => {
+  const authority = await memory()
+  const leaf = await authority.leaf('www.example.com')
+  for (const host of ['www.example.com', 'EXAMPLE.com.', 'a_b.example.com']) t.ok(leaf.covers(host), host)
+  for (const host of ['a.b.example.com', 'example.org', '192.0.2.1', 'not a host', '']) t.notOk(leaf.covers(host), host)
+  t.ok((await authority.leaf('::1')).covers('[0::1]'))
+})
+
+t.test('what is not a host never reaches the minting', async t => {
+  const minted = listen(t, 'fastify-prox:certificate:minted')
+  const authority = await memory()
+  await t.rejects(async () => await authority.leaf('a b'), { code: 'FST_PROX_INVALID_HOST' })
+  await t.rejects(authority.secureContext('*.example.com'), { code: 'FST_PROX_INVALID_HOST' })
+  await t.rejects(authority.certificate('example.com:443'), { code: 'FST_PROX_INVALID_HOST' })
+  await t.rejects(authority.issue(''), { code: 'FST_PROX_INVALID_HOST' })
+  t.same(minted, [])
+})
+
+t.test('only so many contexts are kept', async t => {
+  const minted = listen<CertificateMinted>(t, 'fastify-prox:certificate:minted')
+  const authority = await memory({ cacheSize: 2 })
+  const [one] = [await authority.leaf('one.test'), await authority.leaf('two.test')]
+  t.equal(authority.leaf('one.test'), one)
+  await authority.leaf('three.test')
+  t.equal(authority.leaf('one.test'), one, 'the one that was used last stays')
+  await authority.leaf('two.test')
+  t.same(minted.map(({ host }) => host), ['one.test', 'two.test', 'three.test', 'two.test'])
+})
+
+t.test('a leaf is minted again a day before it ends', async t => {
+  let now = Date.now()
+  t.intercept(Date, 'now', { value: () => now })
+  const authority = await memory()
+  const leaf = await authority.leaf('example.com')
+  const end = leaf.notAfter.getTime()
+  now = end - DAY - 1
+  t.equal((await authority.leaf('example.com')).pem, leaf.pem)
+  now = end - DAY
+  const next = await authority.leaf('example.com')
+  t.not(next.pem, leaf.pem)
+  t.equal(next.notAfter.getTime() - end, 43 * DAY - 1000)
+  t.equal(next.notAfter.getTime(), Date.parse(new X509Certificate(next.pem).validTo))
+})
+
+t.test('the end of the CA is told 30 days before, once, and then nothing is minted any more', async t => {
+  const expiring = listen<CertificateAuthorityExpiring>(t, 'fastify-prox:ca:expiring')
+  const minted = listen<CertificateMinted>(t, 'fastify-prox:certificate:minted')
+  const pair = selfSigned({ days: 100, subject: [rdn('CN', 'Short')] })
+  const end = Date.parse(new X509Certificate(pair.cert).validTo)
+  let now = Date.now()
+  t.intercept(Date, 'now', { value: () => now })
+  const warnings: Warning[] = []
+  const authority = await CertificateAuthority.load(pair, warning => warnings.push(warning))
+  now = end - 30 * DAY - 1
+  await authority.leaf('one.test')
+  t.same(warnings, [])
+  now = end - 30 * DAY
+  await Promise.all([authority.leaf('two.test'), authority.leaf('three.test')])
+  t.same(warnings, [{
+    code: 'FST_PROX_CA_EXPIRING',
+    message: `The certificate authority "Short" ends on ${new Date(end).toISOString()}: make a new one and have clients trust it`
+  }])
+  t.strictSame(expiring, [{ name: 'Short', file: null, notAfter: new Date(end) }])
+  minted.length = 0
+  for (now of [end - DAY, end - 1]) await authority.leaf('two.test')
+  t.same(minted, [], 'a leaf that ends with the CA is not minted again')
+  now = end
+  await t.rejects(authority.secureContext('two.test'), { code: 'FST_PROX_CA_EXPIRED' })
+  await t.rejects(authority.certificate('new.test'), { code: 'FST_PROX_CA_EXPIRED', message: /Short is valid from/ })
+  await t.rejects(authority.issue('new.test'), { code: 'FST_PROX_CA_EXPIRED' })
+  now = end - 1
+  await authority.leaf('new.test')
+  t.equal(warnings.length, 1)
+  t.pass('a mint that failed is not kept')
+})
+
+t.test('the end of a CA that is near is told when it is loaded', async t => {
+  const pair = selfSigned({ days: 20 })
+  const warnings: Warning[] = []
+  await CertificateAuthority.load(pair, warning => warnings.push(warning))
+  t.match(warnings, [{ code: 'FST_PROX_CA_EXPIRING' }])
+})
+
+t.test('a CA that is held to some names signs for those only', async t => {
+  const authority = await memory({ permit: ['app.example.com', 'test', '10.0.0.0/8'] })
+  t.same((await authority.leaf('app.example.com')).names, ['app.example.com'], 'without its parent')
+  t.same((await authority.leaf('a.app.example.com')).names, ['app.example.com', '*.app.example.com'])
+  t.same((await authority.leaf('www.a.test')).names, ['a.test', '*.a.test'])
+  t.same((await authority.leaf('10.1.2.3')).names, ['10.1.2.3'])
+  await t.rejects(authority.secureContext('www.example.com'), { code: 'FST_PROX_HOST_NOT_PERMITTED', message: /"fastify-prox https proxy CA" do not permit a certificate for www\.example\.com/ })
+  await t.rejects(authority.secureContext('192.0.2.1'), { code: 'FST_PROX_HOST_NOT_PERMITTED' })
+  await t.rejects(authority.secureContext('::1'), { code: 'FST_PROX_HOST_NOT_PERMITTED' })
+  const port = await serve(t, async () => await authority.secureContext('a.app.example.com'))
+  t.equal((await handshake(port, { ca: authority.certificatePem, servername: 'a.app.example.com' })).certificate, await authority.certificate('a.app.example.com'))
+})
+
+t.test('the option tls goes into every context', async t => {
+  const authority = await memory({ tls: { minVersion: 'TLSv1.3' } })
+  const port = await serve(t, async () => await authority.secureContext('example.com'))
+  const client = { ca: authority.certificatePem, servername: 'example.com' }
+  t.equal((await handshake(port, client)).protocol, 'TLSv1.3')
+  const old = connect({ ...client, port, host: '127.0.0.1', maxVersion: 'TLSv1.2' })
+  const [error] = await once(old, 'error')
+  t.match(error, { message: /protocol version/ })
+})
+
+t.test('a certificate for a server of its own has a key of its own', async t => {
+  const authority = await memory()
+  const { key, certificate } = await authority.issue('WWW.example.com')
+  const issued = new X509Certificate(certificate)
+  t.ok(issued.checkPrivateKey(createPrivateKey(key)))
+  t.ok(issued.verify(new X509Certificate(authority.certificatePem).publicKey))
+  t.equal(issued.subjectAltName, 'DNS:example.com, DNS:*.example.com')
+  t.not((await authority.issue('www.example.com')).key, key)
+  const leaf = new X509Certificate(await authority.certificate('www.example.com'))
+  t.notOk(leaf.publicKey.equals(issued.publicKey), 'the key of the process stays within')
+})
+
+t.test('nothing that an authority gives away has its private key in it', async t => {
+  for (const keyType of ['ec', 'rsa'] as const) {
+    const store = new Map<string, string>()
+    const authority = await CertificateAuthority.load({ store, keyType })
+    const key = createPrivateKey(store.get('fastify-prox-ca')!)
+    const { d = '', p = d } = key.export({ format: 'jwk' })
+    const secrets = [d, p].map(number => Buffer.from(number, 'base64url'))
+    const outputs = [
+      authority.certificatePem,
+      authority.certificateDer,
+      authority.pkcs12(),
+      await authority.certificate('example.com'),
+      (await authority.issue('example.com')).certificate,
+      inspect(authority, { showHidden: true, depth: null, getters: true, maxStringLength: null, maxArrayLength: null }),
+      inspect(await authority.leaf('example.com'), { showHidden: true, depth: null, getters: true }),
+      JSON.stringify(authority),
+      JSON.stringify({ ...authority }),
+      JSON.stringify(Object.getOwnPropertyDescriptors(authority)),
+      serialize({ ...authority })
+    ].map(Buffer.from)
+    for (const output of outputs) {
+      t.notMatch(output.toString('latin1'), 'PRIVATE')
+      for (const secret of secrets) {
+        t.equal(output.indexOf(secret), -1)
+        for (const encoding of ['base64', 'base64url', 'hex'] as const) t.equal(output.indexOf(secret.toString(encoding)), -1)
+        t.equal(output.indexOf(JSON.stringify([...secret]).slice(1, -1)), -1)
+      }
+    }
+    t.notOk(Reflect.ownKeys(authority).some(name => /key|bundle/i.test(String(name))))
+  }
+})

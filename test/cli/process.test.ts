@@ -1,0 +1,36 @@
+/** The command as a process: arguments in, output and exit code out. */
+import { execFile } from 'node:child_process'
+import { chmodSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { compileRooms } from '../ca/compiled'
+
+interface Outcome {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+async function execute (file: string, ...args: string[]): Promise<Outcome> {
+  return await new Promise(resolve => {
+    const child = execFile(file, args, (_error, stdout, stderr) => resolve({ code: child.exitCode, stdout, stderr }))
+  })
+}
+
+t.test('compiled: done, failed, wrong arguments', async t => {
+  const directory = t.testdir()
+  compileRooms(directory, join('plugin', 'ca'), 'cli')
+  const command = join(directory, 'cli', 'fastify-prox.js')
+  // As npm does with what package.json lists as "bin".
+  chmodSync(command, 0o755)
+  const file = join(directory, 'ca.pem')
+  t.match(await execute(command, 'ca', 'create', '--file', file, '--name', 'Example'), { code: 0, stdout: /^name {7}Example\n/, stderr: '' })
+  t.match(await execute(command, 'ca', 'create', '--file', file), { code: 1, stdout: '', stderr: /^fastify-prox: .* is there already; --force replaces it\n$/ })
+  t.match(await execute(command, 'ca', 'frobnicate'), { code: 2, stdout: '', stderr: /^error: unknown command 'frobnicate'/ })
+})
+
+t.test('from its source', async t => {
+  // With the loaders of this process, so that its coverage counts.
+  const source = join(__dirname, '..', '..', 'cli', 'fastify-prox.ts')
+  t.match(await execute(process.execPath, ...process.execArgv, source, '--version'), { code: 0, stdout: /^\d+\.\d+\.\d+/, stderr: '' })
+})

@@ -1,0 +1,148 @@
+/** Options are checked when the plugin loads: each error names the option, what it takes and what it got. */
+import Fastify from 'fastify'
+import t from 'tap'
+import fastifyProx from '../plugin/index'
+import { readOptions } from '../plugin/options'
+import { create } from './support/proxy'
+
+const KEY = '-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg\n-----END PRIVATE KEY-----\n'
+
+async function errorOf (options: object): Promise<Error & { code?: string }> {
+  const app = Fastify()
+  try {
+    await app.register(fastifyProx, { ca: { store: new Map() }, ...options })
+  } catch (err) {
+    return err as Error
+  } finally {
+    await app.close()
+  }
+  throw new Error(`no error for ${JSON.stringify(options)}`)
+}
+
+t.test('wrong options', async (t) => {
+  const circular: { self?: unknown } = {}
+  circular.self = circular
+  const wrong: Array<[options: object, says: string]> = [
+    [{ prefix: '/a' }, 'register it without the prefix /a'],
+    [{ resolvers: '/' }, "The option resolvers takes no value: the options are resolver, proxyHost, downloadHost, proxyApps, ca, websockets, http2, tls, keyLogFile, onConnect, timeouts, limits, keepAliveMax, got '/'"],
+    [{ constructor: 1 }, 'The option constructor takes no value'],
+    [{ resolver: 'prefix' }, 'The option resolver takes a prefix that begins with "/", or a function, got \'prefix\''],
+    [{ resolver: '' }, 'The option resolver takes a prefix'],
+    [{ resolver: null }, 'The option resolver takes a prefix'],
+    [{ resolver: Object.assign(() => '/', { requireAuth: true }) }, 'The option resolver.requireAuth takes a function, got true'],
+    [{ proxyHost: '' }, "The option proxyHost takes a string that is not empty, got ''"],
+    [{ proxyHost: 1 }, 'The option proxyHost takes a string that is not empty, got 1'],
+    [{ proxyHost: 'a:80' }, 'The option proxyHost takes a host name such as "api.example.com", without port, got \'a:80\''],
+    [{ proxyHost: '*.example.com' }, 'The option proxyHost takes a host name such as "api.example.com", without port, got \'*.example.com\''],
+    [{ downloadHost: '*.example.com' }, 'The option downloadHost takes a host name'],
+    [{ downloadHost: true }, 'The option downloadHost takes a string that is not empty, got true'],
+    [{ downloadHost: 'http://a/' }, 'The option downloadHost takes a host name'],
+    [{ proxyApps: [] }, 'The option proxyApps takes an object, got an array'],
+    [{ proxyApps: { a: {} } }, "The option proxyApps['a'] takes a plugin, or null for a further name of the application, got {}"],
+    [{ proxyApps: { a: undefined } }, "The option proxyApps['a'] takes a plugin, or null"],
+    [{ proxyApps: { 'a b': null } }, 'The option proxyApps takes host names such as "api.example.com" or "*.example.com", without port, got \'a b\''],
+    [{ proxyApps: { '*': null } }, 'The option proxyApps takes host names'],
+    [{ proxyApps: { '*.': null } }, 'The option proxyApps takes host names'],
+    [{ proxyApps: { 'a.*.b': null } }, 'The option proxyApps takes host names'],
+    [{ proxyApps: { '1.2.3': null } }, 'The option proxyApps takes host names'],
+    [{ ca: null }, 'The option ca takes an object, got null'],
+    [{ ca: KEY }, 'The option ca takes an object, got a string'],
+    [{ tls: KEY }, 'The option tls takes an object, got a string'],
+    [{ websockets: 'yes' }, "The option websockets takes true or false, got 'yes'"],
+    [{ http2: 0 }, 'The option http2 takes true or false, got 0'],
+    [{ keyLogFile: '' }, 'The option keyLogFile takes a string that is not empty'],
+    [{ onConnect: {} }, 'The option onConnect takes a function, got {}'],
+    [{ onConnect: null }, 'The option onConnect takes a function, got null'],
+    [{ timeouts: 5 }, 'The option timeouts takes an object, got a number'],
+    [{ timeouts: { toString: 5 } }, 'The option timeouts.toString takes no value: there are firstByte, handshake, idle, close, got 5'],
+    [{ timeouts: { idle: -1 } }, 'The option timeouts.idle takes whole milliseconds from 0 to 2147483647, got -1'],
+    [{ timeouts: { idle: 1.5 } }, 'got 1.5'],
+    [{ timeouts: { idle: '1s' } }, "got '1s'"],
+    [{ timeouts: { close: Infinity } }, 'got Infinity'],
+    [{ timeouts: { close: 2 ** 31 } }, 'got 2147483648'],
+    [{ limits: { tunnel: 1 } }, 'The option limits.tunnel takes no value: there are tunnels, tunnelsPerClient'],
+    [{ limits: { tunnels: 0 } }, 'The option limits.tunnels takes a whole number from 1, or Infinity, got 0'],
+    [{ limits: { tunnels: NaN } }, 'got NaN'],
+    [{ keepAliveMax: circular }, 'The option keepAliveMax takes a whole number from 1, or Infinity, got <ref *1> { self: [Circular *1] }'],
+    [{ [KEY]: KEY }, 'takes no value'],
+    [{ resolver: KEY }, 'The option resolver takes a prefix']
+  ]
+  for (const [options, says] of wrong) {
+    const err = await errorOf(options)
+    t.ok(err.message.includes(says), `${says} | ${err.message}`)
+    t.equal(err.code, 'prefix' in options ? 'FST_PROX_NOT_AT_ROOT' : 'FST_PROX_INVALID_OPTION')
+    if (!(KEY in options)) t.notMatch(err.message, 'MBMGByqGSM49', 'no key is shown')
+  }
+})
+
+t.test('what is left out, or undefined, has a default', async (t) => {
+  const { resolver, ...defaults } = readOptions({})
+  const url = 'http://example.com/a?b'
+  t.equal(resolver(url, {} as never), `/${url}`)
+  t.strictSame(defaults, {
+    proxyHost: 'fastify-prox',
+    downloadHost: 'fastify-prox',
+    proxyApps: [],
+    ca: {},
+    websockets: true,
+    http2: true,
+    tls: {},
+    keyLogFile: null,
+    onConnect: undefined,
+    timeouts: { firstByte: 10_000, handshake: 10_000, idle: 0, close: 5_000 },
+    limits: { tunnels: 10_000, tunnelsPerClient: 1_000 },
+    keepAliveMax: Infinity
+  })
+  const names = Object.keys(readOptions({}))
+  const { resolver: again, ...undefineds } = readOptions({ ...Object.fromEntries(names.map((name) => [name, undefined])), timeouts: { idle: undefined } })
+  t.type(again, 'function')
+  t.strictSame(undefineds, defaults)
+})
+
+t.test('what is given is taken', async (t) => {
+  const onConnect = (): void => {}
+  const app = async (): Promise<void> => {}
+  const given = readOptions({
+    proxyHost: 'a',
+    downloadHost: false,
+    proxyApps: { b: app, c: null },
+    websockets: false,
+    http2: false,
+    tls: { minVersion: 'TLSv1.3' },
+    keyLogFile: 'keys.log',
+    onConnect,
+    timeouts: { idle: 5 },
+    limits: { tunnels: Infinity },
+    keepAliveMax: 7
+  })
+  t.match(given, {
+    proxyHost: 'a',
+    downloadHost: null,
+    proxyApps: [['b', app], ['c', null]],
+    websockets: false,
+    http2: false,
+    tls: { minVersion: 'TLSv1.3' },
+    keyLogFile: 'keys.log',
+    onConnect,
+    timeouts: { firstByte: 10_000, idle: 5 },
+    limits: { tunnels: Infinity, tunnelsPerClient: 1_000 },
+    keepAliveMax: 7
+  })
+  t.equal(readOptions({ proxyHost: 'a' }).downloadHost, 'a', 'the download host is the proxy host')
+  t.equal(readOptions({ proxyHost: 'a', downloadHost: 'b' }).downloadHost, 'b')
+})
+
+t.test('options of fastify.register itself pass', async (t) => {
+  const { app } = await create(t, { prox: { logLevel: 'warn' } as fastifyProx.FastifyProxOptions })
+  await app.ready()
+})
+
+t.test('tls belongs to the CA, which has its own when it is made beforehand', async (t) => {
+  const ca = await fastifyProx.CertificateAuthority.load({ store: new Map() })
+  const { app } = await create(t, { prox: { ca } })
+  t.equal(app.proxyCA, ca)
+  t.match(await errorOf({ ca, tls: { minVersion: 'TLSv1.3', passphrase: 'secret' } }), {
+    code: 'FST_PROX_INVALID_OPTION',
+    message: /^The option tls takes no value when ca is a CertificateAuthority, which has its own, got an object$/
+  })
+})

@@ -1,0 +1,158 @@
+/** The Fastify server's own limits hold for HTTP/1.1 inside tunnels, with TLS and without. */
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import t from 'tap'
+import type { Test } from 'tap'
+import { start } from '../support/proxy'
+import type { Proxy } from '../support/proxy'
+import type { RawClient } from '../support/raw'
+import { echo, PROX, until } from './support'
+
+const HEAD = 'POST /a HTTP/1.1\r\nHost: example.com\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\n'
+
+async function inEveryTunnel (t: Test, proxy: Proxy, test: (t: Test, client: RawClient) => Promise<void>): Promise<void> {
+  await t.test('plain', async (t) => await test(t, await proxy.tunnel('example.com:80')))
+  await t.test('TLS', async (t) => await test(t, await proxy.tls('example.com:443')))
+}
+
+t.test('headersTimeout', async (t) => {
+  const proxy = await start(t, { fastify: { http: { headersTimeout: 100, connectionsCheckingInterval: 10 } }, prox: PROX }, echo)
+  await inEveryTunnel(t, proxy, async (t, client) => {
+    client.write('GET /a HTTP/1.1\r\nHost: exa')
+    t.equal((await client.response()).status, 408)
+    t.equal(await client.closed(), '')
+  })
+})
+
+t.test('requestTimeout', async (t) => {
+  const proxy = await start(t, { fastify: { requestTimeout: 100, http: { connectionsCheckingInterval: 10 } }, prox: PROX }, echo)
+  await inEveryTunnel(t, proxy, async (t, client) => {
+    client.write(`${HEAD}half`)
+    t.equal((await client.response()).status, 408)
+    t.equal(await client.closed(), '')
+  })
+})
+
+t.test('keepAliveTimeout', async (t) => {
+  const proxy = await start(t, { fastify: { keepAliveTimeout: 50 }, prox: PROX }, echo)
+  await inEveryTunnel(t, proxy, async (t, client) => {
+    t.equal((await client.ask('GET', '/a')).status, 200)
+    t.equal(await client.closed(), '')
+  })
+  t.match(await proxy.log.next(/closed: idle/), { level: 'debug', requests: 1 })
+})
+
+t.test('timeouts.idle in its place, and never while a request runs', async (t) => {
+  let release = (): void => {}
+  const released = new Promise<void>((resolve) => { release = resolve })
+  const proxy = await start(t, { prox: { ...PROX, timeouts: { idle: 40 } } }, (app) => {
+    app.get('/p/*', async () => await released.then(() => 'late'))
+    app.post('/p/*', async ({ body }) => body)
+  })
+  const busy = await proxy.tunnel('busy.test:80')
+  const answer = busy.ask('GET', '/')
+  const uploading = await proxy.tunnel('uploading.test:80')
+  uploading.write(HEAD)
+  let sent = 0
+  const drip = setInterval(() => {
+    sent++
+    uploading.write('x')
+  }, 15)
+  const idle = await proxy.tunnel('idle.test:80')
+  idle.write('GET')
+  await idle.closed()
+  await until(() => sent > 5)
+  clearInterval(drip)
+  uploading.write('x'.repeat(100 - sent))
+  t.equal((await uploading.response()).status, 200)
+  release()
+  t.equal((await answer).body, 'late')
+  t.equal(await busy.closed(), '', 'and then it is idle')
+})
+
+t.test('connectionTimeout', async (t) => {
+  const proxy = await start(t, { fastify: { connectionTimeout: 100 }, prox: PROX }, (app) => {
+    app.get('/p/*', () => new Promise(() => {}))
+  })
+  await inEveryTunnel(t, proxy, async (t, client) => {
+    client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    t.equal(await client.closed(), '')
+  })
+})
+
+t.test('maxHeaderSize', async (t) => {
+  const proxy = await start(t, { fastify: { http: { maxHeaderSize: 1_024 } }, prox: PROX }, echo)
+  await inEveryTunnel(t, proxy, async (t, client) => {
+    t.equal((await client.ask('GET', '/a', { 'x-large': 'x'.repeat(2_000) })).status, 431)
+    t.equal(await client.closed(), '')
+  })
+  const patient = await start(t, { fastify: { http: { maxHeaderSize: 40_000 } }, prox: PROX }, echo)
+  await inEveryTunnel(t, patient, async (t, client) => {
+    t.equal((await client.ask('GET', '/a', { 'x-large': 'x'.repeat(30_000) })).status, 200)
+  })
+})
+
+t.test('maxRequestsPerSocket', async (t) => {
+  const proxy = await start(t, { fastify: { maxRequestsPerSocket: 2 }, prox: PROX }, echo)
+  await inEveryTunnel(t, proxy, async (t, client) => {
+    t.equal((await client.ask('GET', '/a')).headers.connection, 'keep-alive')
+    t.equal((await client.ask('GET', '/a')).headers.connection, 'close')
+    t.equal(await client.closed(), '')
+  })
+})
+
+t.test('pipelined requests', async (t) => {
+  const proxy = await start(t, { prox: { ...PROX, timeouts: { idle: 50 } } }, (app) => {
+    app.get<{ Params: { '*': string } }>('/p/*', async ({ proxy }) => {
+      if (proxy!.url.endsWith('/0')) await new Promise((resolve) => setTimeout(resolve, 150))
+      return proxy!.url
+    })
+  })
+  await inEveryTunnel(t, proxy, async (t, client) => {
+    client.write(Array.from({ length: 20 }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: a\r\n\r\n`).join(''))
+    for (let i = 0; i < 20; i++) t.match((await client.response()).body, new RegExp(`://example.com/${i}$`))
+  })
+})
+
+t.test('requests that are none', async (t) => {
+  const proxy = await start(t, { prox: PROX }, echo)
+  await inEveryTunnel(t, proxy, async (t, client) => {
+    client.write('GET / HTTP/9.9\r\n\r\n')
+    t.equal((await client.response()).status, 400)
+    t.equal(await client.closed(), '')
+  })
+  t.match(await proxy.log.next(/tunnel to example.com:443 closed/), { level: 'debug', reason: /^HPE_/, requests: 0 })
+
+  const own = await start(t, {
+    prox: PROX,
+    fastify: { clientErrorHandler: (_err: Error, socket: Socket) => { socket.end('HTTP/1.1 444 Mine\r\nConnection: close\r\n\r\n') } }
+  }, echo)
+  await inEveryTunnel(t, own, async (t, client) => {
+    client.write('GET / HTTP/9.9\r\n\r\n')
+    t.equal((await client.response()).status, 444)
+  })
+})
+
+t.test('a server without a handler for client errors', async (t) => {
+  const proxy = await start(t, { prox: PROX }, echo)
+  proxy.app.server.removeAllListeners('clientError')
+  const client = await proxy.tunnel('example.com:80')
+  client.write('GET / HTTP/9.9\r\n\r\n')
+  t.equal(await client.closed(), '')
+})
+
+t.test('CONNECT inside a tunnel', async (t) => {
+  const proxy = await start(t, { prox: PROX }, echo)
+  await inEveryTunnel(t, proxy, async (t, client) => {
+    client.write('CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\nmore')
+    t.match(await client.response('CONNECT'), { status: 405, headers: { 'content-length': '0', connection: 'close' } })
+    t.equal(await client.closed(), '')
+  })
+  t.match(await proxy.log.next(/tunnel to example.com:443: CONNECT inside/), { level: 'info' })
+
+  const reset = await proxy.tunnel('example.com:80')
+  reset.write('CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n')
+  reset.socket.resetAndDestroy()
+  await once(reset.socket, 'close')
+  t.equal((await proxy.get('https://example.com/')).status, 200)
+})

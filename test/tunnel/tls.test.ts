@@ -1,0 +1,242 @@
+/** TLS inside tunnels: versions, resumption, negotiation, secrets for those who look into the traffic. */
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import tls from 'node:tls'
+import t from 'tap'
+import type { Test } from 'tap'
+import { start } from '../support/proxy'
+import type { Proxy } from '../support/proxy'
+import type { RawClient } from '../support/raw'
+import { echo, PROX, recorded, run, until } from './support'
+import type { HandshakeFailed, TunnelIntercepted } from '../../plugin/tunnel/events'
+
+const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const
+
+async function directory (t: Test): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'fastify-prox-'))
+  t.teardown(() => rm(path, { recursive: true }))
+  return path
+}
+
+async function urlOf (client: RawClient): Promise<string> {
+  return JSON.parse((await client.ask('GET', '/')).body).url
+}
+
+for (const version of VERSIONS) {
+  const only: tls.ConnectionOptions = { minVersion: version, maxVersion: version }
+
+  /** Asks once, so that a ticket has come, and returns the session for the next tunnel. */
+  const sessionOf = async (proxy: Proxy, authority: string, options: tls.ConnectionOptions = {}): Promise<Buffer> => {
+    const client = await proxy.tls(authority, { ...only, ...options })
+    let session = client.socket.getSession()
+    client.socket.on('session', (ticket) => { session = ticket })
+    await urlOf(client)
+    client.socket.end()
+    return session!
+  }
+
+  t.test(version, async (t) => {
+    const intercepted = recorded<TunnelIntercepted>(t, 'tunnel:intercepted')
+    const proxy = await start(t, { prox: PROX }, echo)
+    const client = await proxy.tls('example.com:443', only)
+    t.match(JSON.parse((await client.ask('GET', '/')).body).tunnel, { tlsVersion: version, servername: 'example.com' })
+    t.match(await intercepted.next(), { authority: 'example.com:443', tlsVersion: version, resumed: false, remoteAddress: '127.0.0.1' })
+  })
+
+  t.test(`${version} sessions resume`, async (t) => {
+    const path = await directory(t)
+    const ca = { file: join(path, 'ca.pem') }
+    const proxy = await start(t, { prox: { ...PROX, ca } }, echo)
+    const session = await sessionOf(proxy, 'example.com:443')
+    const resume = async (proxy: Proxy, authority: string, options: tls.ConnectionOptions = {}): Promise<[resumed: boolean, url: string]> => {
+      const client = await proxy.tls(authority, { ...only, session, ...options })
+      return [client.socket.isSessionReused(), await urlOf(client)]
+    }
+    t.same(await resume(proxy, 'example.com:443'), [true, 'https://example.com/'])
+    t.same(await resume(proxy, 'example.com:8443'), [true, 'https://example.com:8443/'])
+    t.same(await resume(proxy, '10.0.0.1:443', { servername: 'example.com', host: 'example.com' }), [true, 'https://example.com/'], 'the server name is known')
+    t.same(await resume(proxy, 'example.org:443'), [false, 'https://example.org/'], 'not for another certificate')
+
+    const other = await start(t, { prox: { ...PROX, ca } }, echo)
+    t.same(await resume(other, 'example.com:443'), [true, 'https://example.com/'], 'by another server with the same CA')
+    const stranger = await start(t, { prox: PROX }, echo)
+    t.same(await resume(stranger, 'example.com:443'), [false, 'https://example.com/'], 'and not with another CA')
+  })
+
+  t.test(`${version} sessions resume in another process`, async (t) => {
+    const path = await directory(t)
+    const ca = join(path, 'ca.pem')
+    const session = join(path, 'session')
+    for (const [turn, expected] of [['-sess_out', /^New, /m], ['-sess_in', /^Reused, /m]] as const) {
+      const proxy = await start(t, { prox: { ...PROX, ca: { file: ca } } }, echo)
+      // Its input is closed at once, which makes it wait for the ticket no longer than for the answer to a request.
+      const { output } = await run('sh', ['-c', `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | openssl s_client -proxy 127.0.0.1:${proxy.port} -connect example.com:443 ` +
+        `-servername example.com -CAfile ${ca} -verify_return_error -ign_eof ${turn} ${session} -${version.toLowerCase().replace('v', '').replace('.', '_')}`])
+      t.match(output, expected)
+      t.match(output, /https:\/\/example.com\//)
+      await proxy.app.close()
+    }
+  })
+}
+
+t.test('openssl s_client -reconnect', async (t) => {
+  const path = await directory(t)
+  const ca = join(path, 'ca.pem')
+  const intercepted = recorded<TunnelIntercepted>(t, 'tunnel:intercepted')
+  const proxy = await start(t, { prox: { ...PROX, ca: { file: ca } } }, echo)
+  // It reconnects to the peer of its socket without a new CONNECT, so the proxy is asked for tunnels one by one.
+  for (const args of [['-sess_out', join(path, 's')], ['-sess_in', join(path, 's'), '-sess_out', join(path, 's')], ['-sess_in', join(path, 's')]]) {
+    await run('sh', ['-c', `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | openssl s_client -proxy 127.0.0.1:${proxy.port} -connect example.com:443 -tls1_2 -ign_eof -CAfile ${ca} ${args.join(' ')}`])
+  }
+  t.same(intercepted.messages.map(({ resumed }) => resumed), [false, true, true])
+})
+
+t.test('what ALPN chooses', async (t) => {
+  const proxy = await start(t, { prox: PROX }, echo)
+  const chosen = async (ALPNProtocols?: string[]): Promise<[client: string | false | null, server: unknown]> => {
+    const client = await proxy.tls('example.com:443', { ...(ALPNProtocols && { ALPNProtocols }) })
+    const { alpnProtocol } = client.socket
+    if (alpnProtocol === 'h2') return [alpnProtocol, null]
+    return [alpnProtocol, JSON.parse((await client.ask('GET', '/')).body).tunnel.alpn]
+  }
+  t.same(await chosen(), [false, null])
+  t.same(await chosen(['http/1.1']), ['http/1.1', 'http/1.1'])
+  t.same(await chosen(['http/1.0']), ['http/1.0', 'http/1.0'])
+  t.same(await chosen(['http/1.1', 'h2']), ['h2', null], 'ours is the order')
+  t.same(await chosen(['http/1.1', 'spdy/3']), ['http/1.1', 'http/1.1'])
+  await t.rejects(chosen(['spdy/3']), { code: 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL' })
+  t.match(await proxy.log.next(/closed: TLS handshake failed/), { level: 'info', code: 'ERR_SSL_NO_APPLICATION_PROTOCOL' })
+})
+
+t.test('curl', async (t) => {
+  const path = await directory(t)
+  const ca = join(path, 'ca.pem')
+  const proxy = await start(t, { prox: { ...PROX, ca: { file: ca } } }, echo)
+  const curl = async (...args: string[]): Promise<string> => {
+    return (await run('curl', ['-sS', '--cacert', ca, '-x', `127.0.0.1:${proxy.port}`, '-o', '/dev/null', '-w', '%{http_version} %{response_code}', 'https://example.com/', ...args])).output
+  }
+  t.equal(await curl('--http2'), '2 200')
+  t.equal(await curl('--http1.1'), '1.1 200')
+  t.equal(await curl('-0'), '1.1 200')
+  t.equal(await curl('--no-alpn'), '1.1 200')
+  t.equal(await curl('--tls-max', '1.2'), '2 200')
+})
+
+t.test('keyLogFile', async (t) => {
+  const file = join(await directory(t), 'keys')
+  const proxy = await start(t, { prox: { ...PROX, keyLogFile: file } }, echo)
+  const client = await proxy.tls('example.com:443')
+  const secrets: string[] = []
+  client.socket.on('keylog', (line) => secrets.push(line.toString()))
+  await urlOf(client)
+  const twelve = await proxy.tls('example.com:443', { maxVersion: 'TLSv1.2' })
+  await urlOf(twelve)
+  await proxy.app.close()
+  const text = await readFile(file, 'utf8')
+  t.match(text, /^CLIENT_HANDSHAKE_TRAFFIC_SECRET [0-9a-f]{64} [0-9a-f]{64,}$/m)
+  t.match(text, /^CLIENT_TRAFFIC_SECRET_0 /m)
+  t.match(text, /^CLIENT_RANDOM /m)
+  t.notOk(text.includes('PRIVATE'))
+  t.equal((await stat(file)).mode & 0o777, 0o600)
+})
+
+t.test('keyLogFile that cannot be written', async (t) => {
+  const proxy = await start(t, { prox: { ...PROX, keyLogFile: join(await directory(t), 'none', 'keys') } }, echo)
+  t.match(await proxy.log.next(/key log cannot be written/), { level: 'error' })
+  t.equal((await proxy.get('https://example.com/')).status, 200)
+})
+
+t.test('the tls option', async (t) => {
+  const proxy = await start(t, { prox: { ...PROX, tls: { minVersion: 'TLSv1.3', ciphers: 'TLS_CHACHA20_POLY1305_SHA256' } } }, echo)
+  const client = await proxy.tls('example.com:443')
+  t.equal(client.socket.getCipher().name, 'TLS_CHACHA20_POLY1305_SHA256')
+  await t.rejects(proxy.tls('example.com:443', { maxVersion: 'TLSv1.2' }), { code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' })
+  t.match(await proxy.log.next(/closed: TLS handshake failed/), { level: 'info', code: 'ERR_SSL_UNSUPPORTED_PROTOCOL' })
+})
+
+t.test('the server name decides', async (t) => {
+  const proxy = await start(t, { prox: PROX }, echo)
+  const ask = async (authority: string, options: tls.ConnectionOptions): Promise<unknown> => {
+    const client = await proxy.tls(authority, options)
+    const { url, tunnel } = JSON.parse((await client.ask('GET', '/')).body)
+    return [url, tunnel.servername]
+  }
+  t.same(await ask('example.org:443', { servername: 'example.com', host: 'example.com' }), ['https://example.com/', 'example.com'])
+  t.same(await ask('example.org:8443', { servername: 'EXAMPLE.com', host: 'example.com' }), ['https://example.com:8443/', 'example.com'])
+  t.same(await ask('127.0.0.1:443', {}), ['https://127.0.0.1/', null], 'none: the CONNECT host')
+  t.same(await ask('[::1]:443', {}), ['https://[::1]/', null])
+})
+
+t.test('names without a certificate', async (t) => {
+  const failed = recorded<HandshakeFailed>(t, 'handshake:failed')
+  const proxy = await start(t, { prox: { ...PROX, ca: { store: new Map(), permit: ['.test'] } } }, echo)
+  t.equal((await proxy.tls('a.test:443')).socket.authorized, true)
+  await t.rejects(proxy.tls('example.com:443'), { code: 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME' })
+  t.match(await failed.next(), { code: 'FST_PROX_HOST_NOT_PERMITTED', refused: false, servername: 'example.com' })
+  t.match(await proxy.log.next(/tunnel to example.com:443 closed: no certificate/), { level: 'info', code: 'FST_PROX_HOST_NOT_PERMITTED' })
+
+  await t.rejects(proxy.tls('a.test:443', { servername: 'a..test' }), { code: 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME' })
+  t.match(await failed.next(), { code: 'FST_PROX_INVALID_HOST', servername: null })
+})
+
+t.test('a CA that cannot sign', async (t) => {
+  const proxy = await start(t, { prox: PROX }, echo)
+  const { proxyCA } = proxy.app
+  const failures = [(): never => { throw new Error('at once') }, async (): Promise<never> => { throw new Error('later') }]
+  for (const leaf of failures) {
+    Object.defineProperty(proxyCA, 'leaf', { value: leaf, configurable: true })
+    await t.rejects(proxy.tls('example.com:443'), { code: 'ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR' })
+  }
+  t.match(await proxy.log.next(/no certificate: at once/), { level: 'error', err: { message: 'at once' } })
+  t.match(await proxy.log.next(/no certificate: later/), { level: 'error', err: { message: 'later' } })
+
+  await t.test('of no use to a client that has left', async (t) => {
+    let fail: ((err: Error) => void) | undefined
+    Object.defineProperty(proxyCA, 'leaf', { value: () => new Promise((_resolve, reject) => { fail = reject }), configurable: true })
+    const { socket } = await proxy.tunnel('left.test:443')
+    tls.connect({ socket }).on('error', () => {})
+    await until(() => fail !== undefined)
+    socket.resetAndDestroy()
+    t.match(await proxy.log.next(/tunnel to left.test:443 closed/), { level: 'debug', reason: 'ECONNRESET' })
+    fail!(new Error('too late'))
+  })
+})
+
+t.test('a certificate that is minted for a client that leaves meanwhile', async (t) => {
+  const proxy = await start(t, { prox: PROX }, echo)
+  const { proxyCA } = proxy.app
+  const real = await proxyCA.leaf('left.test')
+  let mint = (): void => {}
+  let asked = false
+  Object.defineProperty(proxyCA, 'leaf', { value: () => new Promise((resolve) => { asked = true; mint = () => resolve(real) }) })
+  const { socket } = await proxy.tunnel('left.test:443')
+  tls.connect({ socket }).on('error', () => {})
+  await until(() => asked)
+  socket.resetAndDestroy()
+  t.match(await proxy.log.next(/tunnel to left.test:443 closed/), { level: 'debug', reason: 'ECONNRESET' })
+  mint()
+  await until(async () => await connections(proxy) === 0)
+})
+
+async function connections (proxy: Proxy): Promise<number> {
+  return await new Promise((resolve, reject) => proxy.app.server.getConnections((err, count) => err === null ? resolve(count) : reject(err)))
+}
+
+t.test('renegotiation is not for attacks', async (t) => {
+  const proxy = await start(t, { prox: PROX }, echo)
+  const client = await proxy.tls('example.com:443', { maxVersion: 'TLSv1.2' })
+  let renegotiations = 0
+  const again = (): void => {
+    client.socket.renegotiate({}, (err) => {
+      if (err !== null) return
+      renegotiations++
+      again()
+    })
+  }
+  again()
+  await once(client.socket, 'close')
+  t.match(await proxy.log.next(/tunnel to example.com:443 closed/), { reason: 'ERR_TLS_SESSION_ATTACK' })
+  t.ok(renegotiations < 10)
+})

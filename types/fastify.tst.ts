@@ -1,0 +1,43 @@
+/** What the plugin adds to Fastify. */
+import Fastify from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { expect, test } from 'tstyche'
+import fastifyProx from '../plugin/index'
+
+const app = Fastify()
+app.register(fastifyProx)
+
+test('the instance has the resolver and the CA', () => {
+  expect(app.proxyResolver).type.toBe<fastifyProx.ProxyResolver>()
+  expect(app.proxyCA).type.toBe<fastifyProx.CertificateAuthority>()
+  expect<FastifyInstance>().type.toBeAssignableTo<{ proxyCA: fastifyProx.CertificateAuthority }>()
+})
+
+test('a request has what is known of it, or null', () => {
+  expect<FastifyRequest['proxy']>().type.toBe<fastifyProx.ProxyRequest | null>()
+  app.get('/', (request) => {
+    expect(request.proxy).type.toBe<fastifyProx.ProxyRequest | null>()
+    expect(request.proxy?.url).type.toBe<string | undefined>()
+    expect(request).type.not.toBeAssignableTo<{ proxy: object }>()
+  })
+})
+
+test('it cannot be written to', () => {
+  expect<fastifyProx.ProxyRequest>().type.toBe<Readonly<{
+    url: string
+    host: string
+    scheme: 'http' | 'https' | 'ws' | 'wss'
+    hostname: string
+    port: number
+    username: string | null
+    tunnel: fastifyProx.ProxyTunnel | null
+  }>>()
+  expect<fastifyProx.ProxyTunnel>().type.toBe<Readonly<{
+    id: string
+    authority: string
+    servername: string | null
+    alpn: string | null
+    tlsVersion: string | null
+    remoteAddress: string | undefined
+  }>>()
+})

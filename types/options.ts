@@ -1,0 +1,107 @@
+/** The options of the plugin and what its resolvers see. */
+import type { IncomingMessage } from 'node:http'
+import type { Http2ServerRequest } from 'node:http2'
+import type { SecureContextOptions } from 'node:tls'
+import type { FastifyInstance, FastifyPluginOptions } from 'fastify'
+import type { CertificateAuthorityOptions } from './ca'
+import type { ProxyTunnel } from './request'
+import type { CertificateAuthority } from '../plugin/ca/authority'
+
+/** A request of Node's: `http.IncomingMessage`, or its HTTP/2 counterpart. */
+export type RawRequest = IncomingMessage | Http2ServerRequest
+
+/** Basic credentials of a `Proxy-Authorization` field (RFC 7617). */
+export interface ProxyCredentials {
+  readonly username: string
+  readonly password: string
+}
+
+/** What a resolver knows besides the URL. */
+export interface ResolverContext {
+  readonly raw: RawRequest
+  /** The client's address; `undefined` on a unix socket. */
+  readonly remoteAddress: string | undefined
+  readonly credentials: ProxyCredentials | null
+  /** The tunnel that the request came through, or `null`. */
+  readonly tunnel: ProxyTunnel | null
+}
+
+/** Maps the full URL that the client asked for to a URL of the application, which begins with `/`. */
+export interface ProxyResolver {
+  (url: string, context: ResolverContext): string | Promise<string>
+  /**
+   * Asked before a tunnel opens and before an absolute-form request is resolved: a realm, to answer with
+   * 407 and `Proxy-Authenticate: Basic realm="…"` (RFC 9110 11.7.1), or nothing, to let the request pass.
+   */
+  requireAuth?(context: ResolverContext): string | null | undefined | Promise<string | null | undefined>
+}
+
+export interface ProxyAuthResolverOptions {
+  /** The realm that is asked for. Default `'Please enter prefix path'`. */
+  realm?: string
+  /** Accepts or refuses credentials. Default: any user name that is not empty. */
+  validate?: (username: string, password: string) => boolean | Promise<boolean>
+}
+
+/** What an `onConnect` policy sees before a CONNECT is answered. */
+export interface ConnectContext extends ResolverContext {
+  readonly authority: string
+  readonly hostname: string
+  readonly port: number
+}
+
+/** Refuses a tunnel by answering with a status code from 400 to 599; lets it open by answering nothing. */
+export type OnConnect = (context: ConnectContext) => number | null | undefined | void | Promise<number | null | undefined | void>
+
+/** Limits in time, in milliseconds; 0 turns one off. */
+export interface ProxyTimeouts {
+  /** From the answer to a CONNECT to the client's first byte. Default 10,000. */
+  firstByte?: number
+  /** The TLS handshake inside a tunnel. Default 10,000. */
+  handshake?: number
+  /** Silence between requests of a tunnel. Default 0: the server's `keepAliveTimeout`. */
+  idle?: number
+  /** How long `fastify.close()` waits for requests that are running in tunnels. Default 5,000. */
+  close?: number
+}
+
+/** Limits in number; `Infinity` turns one off. */
+export interface ProxyLimits {
+  /** Open tunnels. Default 10,000. */
+  tunnels?: number
+  /** Open tunnels of one client address. Default 1,000. */
+  tunnelsPerClient?: number
+}
+
+/**
+ * A plugin of Fastify's, async or with a callback, that answers one proxy host; `null` for a further name of the
+ * application itself.
+ */
+export type ProxyApp = ((instance: FastifyInstance, options: FastifyPluginOptions, done: (err?: Error) => void) => void | Promise<void>) | null
+
+export interface FastifyProxOptions {
+  /** A fixed prefix, or a function. Default `'/'`. */
+  resolver?: string | ProxyResolver
+  /** A name of the application itself: requests to it reach its routes unprefixed. Default `'fastify-prox'`. */
+  proxyHost?: string
+  /** Where the CA certificate can be downloaded; `false`: nowhere. Default: `proxyHost`. */
+  downloadHost?: string | false
+  /** One plugin per host, each in a context of its own. `'*.example.net'` takes one left-most label or more. */
+  proxyApps?: Record<string, ProxyApp>
+  /** The certificate authority: its options, or one of your own making. */
+  ca?: CertificateAuthorityOptions | CertificateAuthority
+  /** Upgrades to WebSocket, when `@fastify/websocket` is registered. Default `true`. */
+  websockets?: boolean
+  /** Offers HTTP/2 inside tunnels (ALPN `h2`, and prior knowledge). Default `true`. */
+  http2?: boolean
+  /** What `tls.createSecureContext` takes inside tunnels: `minVersion`, `ciphers`, … */
+  tls?: SecureContextOptions
+  /** File that TLS secrets of tunnels are appended to, in the format of `SSLKEYLOGFILE`. Default: none. */
+  keyLogFile?: string
+  /** A policy for CONNECT. */
+  onConnect?: OnConnect
+  timeouts?: ProxyTimeouts
+  limits?: ProxyLimits
+  /** Above that many open tunnels, each is closed after its response. Default `Infinity`. */
+  keepAliveMax?: number
+}
