@@ -1,0 +1,38 @@
+/** Answers every proxied request by telling what it was: what `npm start` runs. */
+import { relative } from 'node:path'
+import websocket from '@fastify/websocket'
+import Fastify from 'fastify'
+import fastifyProx from 'fastify-prox'
+
+const { PORT = '8080', LOG_LEVEL = 'warn' } = process.env
+
+const app = Fastify({ logger: { level: LOG_LEVEL } })
+await app.register(websocket)
+await app.register(fastifyProx, { resolver: '/prefix/' })
+
+const echo = (request) => ({
+  route: request.url,
+  method: request.method,
+  url: request.proxy?.url ?? null,
+  host: request.proxy?.host ?? null
+})
+
+app.route({
+  method: 'GET',
+  url: '/prefix/*',
+  handler: echo,
+  wsHandler: (socket, request) => {
+    socket.on('message', (message, binary) => socket.send(binary ? message : `${request.proxy.url}: ${message}`))
+  }
+})
+app.route({ method: ['POST', 'PUT', 'PATCH', 'DELETE'], url: '/prefix/*', handler: (request) => ({ ...echo(request), body: request.body }) })
+app.get('/*', echo)
+
+await app.listen({ port: Number(PORT) })
+
+const ca = relative('.', app.proxyCA.file)
+console.log(`Proxy:  http://localhost:${app.server.address().port}, HTTP, HTTPS and WebSocket`)
+console.log(`CA:     ${ca}, or http://fastify-prox/download through the proxy`)
+console.log(`Try:    curl --cacert ${ca} -x localhost:${app.server.address().port} "https://example.com/path/file.html?A=B"`)
+
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => app.close())

@@ -1,0 +1,26 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { assertBuilt, environment, examplePath } from './example'
+
+t.test('the test of the example passes, and finds what is wrong', async (t) => {
+  assertBuilt()
+  const run = async (...args: string[]): Promise<{ stdout: string, code?: number }> =>
+    await promisify(execFile)(process.execPath, ['--test', '--test-reporter=tap', ...args], { cwd: examplePath('mock-api'), env: environment() }).catch((err) => err)
+  const { stdout } = await run('charge.test.mjs')
+  t.match(stdout, /# pass 2\n# fail 0\n/)
+})
+
+t.test('what has no mock goes nowhere', async (t) => {
+  assertBuilt()
+  const program = `
+    import { startMocks } from './mocks.mjs'
+    const { app } = await startMocks()
+    for (const url of ['https://api.stripe.com/v1/refunds', 'http://example.com/']) {
+      const { status, error } = await fetch(url, { dispatcher: app.proxyDispatcher() }).then(async (response) => ({ status: response.status, ...await response.json() }))
+      console.log(status, error.message)
+    }
+    await app.close()`
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], { cwd: examplePath('mock-api'), env: environment() })
+  t.equal(stdout, '501 no mock for GET https://api.stripe.com/v1/refunds\n501 no mock for GET http://example.com/\n')
+})
