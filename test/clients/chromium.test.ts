@@ -1,0 +1,112 @@
+import { writeFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import fastifyWebsocket from '@fastify/websocket'
+import Fastify from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import type { Test } from 'tap'
+import fastifyProx from '../../plugin/index'
+import { Chromium, withoutChromium } from './chromium'
+import type { ChromiumOptions, Page } from './chromium'
+
+const DOWNLOAD_PAGE = 'http://fastify-prox/download'
+
+async function serve (t: Test): Promise<{ app: FastifyInstance, proxy: string, ca: string }> {
+  const app = Fastify()
+  await app.register(fastifyWebsocket)
+  await app.register(fastifyProx, { resolver: '/prefix/', ca: { store: new Map() } })
+  app.get('/prefix/*', (request, reply) => reply.type('text/html').send(`<!doctype html><title>${request.proxy?.url}</title>`))
+  app.get('/prefix/wss://example.com/socket', { websocket: true }, (socket, request) => {
+    socket.on('message', (message) => socket.send(`${request.proxy?.url} ${message}`))
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  t.teardown(() => app.close())
+  const ca = join(t.testdir(), 'ca.pem')
+  await writeFile(ca, app.proxyCA.certificatePem)
+  return { app, proxy: `127.0.0.1:${(app.server.address() as AddressInfo).port}`, ca }
+}
+
+async function open (t: Test, options: ChromiumOptions): Promise<Page> {
+  const browser = await Chromium.launch(options)
+  t.teardown(() => browser.close())
+  return await browser.page()
+}
+
+/** What somebody at the screen reads about trust. */
+function status (page: Page): Promise<unknown> {
+  return page.evaluate("document.querySelector('[role=status]').innerText")
+}
+
+t.test('Chromium', { skip: withoutChromium, timeout: 120_000 }, async (t) => {
+  t.test('without the CA', async (t) => {
+    const { app, proxy } = await serve(t)
+    const page = await open(t, { proxy })
+
+    t.equal(await page.navigate(DOWNLOAD_PAGE), null)
+    t.match(await status(page), /^Not trusted yet\./)
+    t.match(await page.evaluate('document.title'), app.proxyCA.name)
+    t.match(await page.evaluate('document.body.innerText'), app.proxyCA.fingerprint256)
+
+    t.equal(await page.navigate('https://example.com/'), 'net::ERR_CERT_AUTHORITY_INVALID')
+  })
+
+  t.test('with the CA', async (t) => {
+    const { proxy, ca } = await serve(t)
+    const page = await open(t, { proxy, ca })
+
+    t.equal(await page.navigate(DOWNLOAD_PAGE), null)
+    t.match(await status(page), /^Trusted by this browser\./)
+
+    t.equal(await page.navigate('https://fastify-prox/download'), null)
+    t.match(await status(page), /^Trusted by this browser if it opened this page without a warning/)
+
+    t.equal(await page.navigate('https://example.com/a?b'), null)
+    t.equal(await page.evaluate('document.title'), 'https://example.com/a?b')
+    t.equal(await page.evaluate(`new Promise((resolve, reject) => {
+      const socket = new WebSocket('wss://example.com/socket')
+      socket.onopen = () => socket.send('hello')
+      socket.onmessage = ({ data }) => resolve(data)
+      socket.onerror = () => reject(new Error('the socket failed'))
+    })`), 'wss://example.com/socket hello')
+  })
+
+  t.test('the page fits a phone, in the dark too, with every section open', async (t) => {
+    const { proxy } = await serve(t)
+    const page = await open(t, { proxy })
+    await page.send('Emulation.setDeviceMetricsOverride', { width: 360, height: 740, deviceScaleFactor: 2, mobile: true })
+    await page.navigate(DOWNLOAD_PAGE)
+    const background = 'getComputedStyle(document.body).backgroundColor'
+    const light = await page.evaluate(background)
+    await page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
+    t.equal(await page.evaluate('document.documentElement.scrollWidth'), 360)
+    await page.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: 'dark' }] })
+    t.not(await page.evaluate(background), light)
+  })
+
+  t.test('without the proxy', async (t) => {
+    const { proxy } = await serve(t)
+    const page = await open(t, { proxy: 'direct://' })
+    t.equal(await page.navigate(`http://${proxy}/download`), null)
+    t.equal(await page.evaluate("document.querySelector('h1').innerText"), 'This is a proxy, and you asked it directly')
+    t.match(await page.evaluate('document.body.innerText'), `http://${proxy}/proxy.pac`)
+  })
+
+  t.test('reads the profile as XML', async (t) => {
+    const { app, proxy } = await serve(t)
+    const page = await open(t, { proxy })
+    await page.navigate('http://fastify-prox/download/trusted.css')
+    const profile = await page.evaluate(`fetch('/download/mobileconfig').then((response) => response.text()).then((text) => {
+      const document = new DOMParser().parseFromString(text, 'application/xml')
+      return [document.documentElement.localName, document.querySelector('data').textContent]
+    })`)
+    t.strictSame(profile, ['plist', app.proxyCA.certificateDer.toString('base64')])
+  })
+
+  t.test('finds the proxy by the PAC file, which it asks for directly', async (t) => {
+    const { proxy, ca } = await serve(t)
+    const page = await open(t, { pac: `http://${proxy}/proxy.pac`, ca })
+    t.equal(await page.navigate('https://example.com/'), null)
+    t.equal(await page.evaluate('document.title'), 'https://example.com/')
+  })
+})

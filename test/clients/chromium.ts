@@ -1,0 +1,156 @@
+/** Drives a headless Chromium by the Chrome DevTools Protocol over a pipe, with a profile and a home of its own. */
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
+import { promisify } from 'node:util'
+
+/** Why tests with Chromium cannot run here, or `false`: what tap takes as `skip`. */
+export const withoutChromium: string | false = missing('chromium', 'chromium') ?? missing('certutil', 'libnss3-tools') ?? false
+
+function missing (command: string, debianPackage: string): string | undefined {
+  const { error } = spawnSync(command, ['--version'], { stdio: 'ignore' })
+  return error === undefined ? undefined : `${command} is not installed (Debian's package ${debianPackage})`
+}
+
+type Params = Record<string, unknown>
+type Message = { id?: number, method?: string, params?: Params, result?: Params, error?: { message: string }, sessionId?: string }
+type Listener = (message: Message) => void
+
+export interface ChromiumOptions {
+  /** `host:port` of the proxy that everything goes through; `'direct://'`: none. */
+  proxy?: string
+  /** Where a proxy auto-configuration file is, in place of `proxy`. */
+  pac?: string
+  /** Name of a PEM file: a CA that Chromium trusts. Default: none but the public ones. */
+  ca?: string
+}
+
+/** Where Chromium keeps its NSS database, under the home directory: where it looks has changed over the versions. */
+const DATABASES = ['.pki/nssdb', '.local/share/pki/nssdb']
+
+const FLAGS = [
+  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', '--remote-debugging-pipe'
+]
+
+export class Chromium {
+  readonly #process: ChildProcess
+  readonly #home: string
+  readonly #input: Writable
+  readonly #listeners = new Set<Listener>()
+  #lastId = 0
+
+  private constructor (child: ChildProcess, home: string) {
+    this.#process = child
+    this.#home = home
+    this.#input = child.stdio[3] as Writable
+    // A browser that ends before its time shows in the command that then has no answer.
+    this.#input.on('error', () => {})
+    let rest = ''
+    const output = child.stdio[4] as Readable
+    output.setEncoding('utf8').on('data', (chunk: string) => {
+      const messages = (rest + chunk).split('\0')
+      rest = messages.pop() as string
+      for (const message of messages) this.#receive(JSON.parse(message) as Message)
+    })
+  }
+
+  static async launch ({ proxy, pac, ca }: ChromiumOptions): Promise<Chromium> {
+    const home = await mkdtemp(join(tmpdir(), 'fastify-prox-chromium-'))
+    for (const path of DATABASES) {
+      const database = join(home, path)
+      await mkdir(database, { recursive: true })
+      const certutil = (...args: string[]): Promise<unknown> => promisify(execFile)('certutil', ['-d', `sql:${database}`, ...args])
+      await certutil('-N', '--empty-password')
+      if (ca !== undefined) await certutil('-A', '-t', 'C,,', '-n', 'fastify-prox', '-i', ca)
+    }
+    const child = spawn('chromium', [...FLAGS, `--user-data-dir=${join(home, 'profile')}`, pac === undefined ? `--proxy-server=${proxy}` : `--proxy-pac-url=${pac}`, 'about:blank'], {
+      env: { ...process.env, HOME: home, XDG_DATA_HOME: undefined, XDG_CONFIG_HOME: undefined, XDG_CACHE_HOME: undefined },
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe']
+    })
+    await once(child, 'spawn')
+    return new Chromium(child, home)
+  }
+
+  #receive (message: Message): void {
+    for (const listener of [...this.#listeners]) listener(message)
+  }
+
+  /** Resolves with the first message that `matches`. */
+  #message (matches: (message: Message) => boolean): Promise<Message> {
+    return new Promise((resolve, reject) => {
+      const ended = (): void => { reject(new Error('Chromium has ended')) }
+      const listener: Listener = (message) => {
+        if (!matches(message)) return
+        this.#listeners.delete(listener)
+        this.#process.off('exit', ended)
+        resolve(message)
+      }
+      this.#listeners.add(listener)
+      this.#process.once('exit', ended)
+    })
+  }
+
+  async send (method: string, params: Params = {}, sessionId?: string): Promise<Params> {
+    const id = ++this.#lastId
+    const answer = this.#message((message) => message.id === id)
+    this.#input.write(`${JSON.stringify({ id, method, params, sessionId })}\0`)
+    const { error, result } = await answer
+    if (error !== undefined) throw new Error(`${method}: ${error.message}`)
+    return result as Params
+  }
+
+  event (method: string, sessionId: string): Promise<Params> {
+    return this.#message((message) => message.method === method && message.sessionId === sessionId).then(({ params }) => params as Params)
+  }
+
+  async page (): Promise<Page> {
+    const { targetId } = await this.send('Target.createTarget', { url: 'about:blank' })
+    const { sessionId } = await this.send('Target.attachToTarget', { targetId, flatten: true })
+    const page = new Page(this, sessionId as string)
+    await page.send('Page.enable')
+    return page
+  }
+
+  async close (): Promise<void> {
+    if (this.#process.exitCode === null && this.#process.signalCode === null) {
+      const exit = once(this.#process, 'exit')
+      this.#input.write(`${JSON.stringify({ id: ++this.#lastId, method: 'Browser.close' })}\0`)
+      await exit
+    }
+    // Helper processes of the browser may still be writing to the profile for a moment.
+    await rm(this.#home, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+  }
+}
+
+export class Page {
+  readonly #browser: Chromium
+  readonly #session: string
+
+  constructor (browser: Chromium, session: string) {
+    this.#browser = browser
+    this.#session = session
+  }
+
+  send (method: string, params?: Params): Promise<Params> {
+    return this.#browser.send(method, params, this.#session)
+  }
+
+  /** Loads a page with all that is on it. Resolves with the network's error, `net::ERR_…`, or `null`. */
+  async navigate (url: string): Promise<string | null> {
+    const loaded = this.#browser.event('Page.loadEventFired', this.#session)
+    const { errorText } = await this.send('Page.navigate', { url })
+    await loaded
+    return (errorText as string | undefined) ?? null
+  }
+
+  /** The value of an expression; a promise is awaited. */
+  async evaluate (expression: string): Promise<unknown> {
+    const { result, exceptionDetails } = await this.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true })
+    if (exceptionDetails !== undefined) throw new Error(JSON.stringify(exceptionDetails))
+    return (result as { value?: unknown }).value
+  }
+}
