@@ -1,0 +1,111 @@
+/** Measures a workload: all contenders are alive, and take turns in rounds. */
+import { Contender } from './contender.js'
+import { median, quantile } from './statistics.js'
+
+/**
+ * @param {object} workload
+ * @param {object} effort
+ * @param {number} effort.rounds
+ * @param {number} effort.block milliseconds of a contender's turn
+ * @param {number} effort.warmUp milliseconds, at least
+ * @param {number} effort.warmUpMax milliseconds, for workloads that say how many units it takes
+ * @param {string[]} effort.execArgv flags of node for the contenders
+ * @returns {Promise<object[]>} a row for each contender
+ */
+export async function measure (workload, effort) {
+  const entries = workload.contenders.map((entry) => typeof entry === 'string' ? { module: entry, label: entry } : entry)
+  const runners = []
+  try {
+    for (const entry of entries) runners.push(await Runner.start(workload, entry, effort))
+    for (const runner of runners) await runner.warmUp(effort)
+    const rounds = Math.ceil(effort.rounds * (workload.rounds ?? 1))
+    for (let round = 0; round < rounds; round++) {
+      // Whoever comes after somebody finds the caches as he left them: the order goes round.
+      for (let i = 0; i < runners.length; i++) await runners[(i + round) % runners.length].turn(effort.block)
+    }
+    for (const runner of runners) await runner.dispose()
+  } finally {
+    await Promise.all(runners.map((runner) => runner.stop()))
+  }
+  const rows = runners.map((runner) => runner.row(runners[0]))
+  const absent = Object.entries(workload.absent ?? {}).map(([label, reason]) => ({ label, failure: reason }))
+  return [...rows, ...absent]
+}
+
+class Runner {
+  #workload
+  #label
+  #contender
+  #state
+  #failure = null
+  #required
+  /** Of each round: CPU time in microseconds per unit, and units per second. */
+  cpu = []
+  #throughput = []
+
+  static async start (workload, entry, { execArgv }) {
+    const runner = new Runner()
+    runner.#workload = workload
+    runner.#label = entry.label
+    // A peer that cannot do something is shown so; bare Fastify and the plugin have to.
+    runner.#required = entry.module.startsWith('fastify')
+    runner.#contender = await Contender.start(entry.module, { ...workload.options, ...entry.options }, execArgv)
+    await runner.#attempt(async () => { runner.#state = await workload.prepare(runner.#contender, entry) })
+    return runner
+  }
+
+  async warmUp ({ block, warmUp, warmUpMax }) {
+    const { warmUpUnits = 0 } = this.#workload
+    const begin = performance.now()
+    const elapsed = () => performance.now() - begin
+    await this.#attempt(async () => {
+      let units = await this.#workload.run(this.#state, begin + warmUp / 2)
+      await this.#contender.age()
+      while (elapsed() < warmUp || (units < warmUpUnits && elapsed() < warmUpMax)) {
+        units += await this.#workload.run(this.#state, performance.now() + block)
+      }
+    })
+  }
+
+  async turn (milliseconds) {
+    await this.#attempt(async () => {
+      const cpu = await this.#contender.cpu()
+      const begin = performance.now()
+      const units = await this.#workload.run(this.#state, begin + milliseconds)
+      const seconds = (performance.now() - begin) / 1000
+      this.cpu.push((await this.#contender.cpu() - cpu) / units)
+      this.#throughput.push(units / seconds)
+    })
+  }
+
+  async dispose () {
+    await this.#attempt(() => this.#workload.dispose(this.#state))
+  }
+
+  async stop () {
+    await this.#contender.stop()
+  }
+
+  row (reference) {
+    if (this.#failure !== null) return { label: this.#label, failure: this.#failure.message }
+    const ratios = this.cpu.map((cpu, round) => cpu / reference.cpu[round])
+    return {
+      label: this.#label,
+      cpu: median(this.cpu),
+      ratio: median(ratios),
+      ratioQuartiles: [quantile(ratios, 0.25), quantile(ratios, 0.75)],
+      perSecond: median(this.#throughput),
+      rounds: { cpu: this.cpu, perSecond: this.#throughput }
+    }
+  }
+
+  async #attempt (action) {
+    if (this.#failure !== null) return
+    try {
+      await action()
+    } catch (err) {
+      if (this.#required) throw err
+      this.#failure = err
+    }
+  }
+}

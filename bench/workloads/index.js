@@ -1,0 +1,11 @@
+/** All workloads, in the order in which they run. */
+import { memory } from './memory.js'
+import { mint, mintCrowd } from './mint.js'
+import { absoluteForm, http2KeepAlive, keepAlive, notProxied, webSocketEcho } from './requests.js'
+import { down, up } from './transfers.js'
+import { coldHosts, newTunnels, resumedTunnels } from './tunnels.js'
+
+export const workloads = [
+  keepAlive, http2KeepAlive, newTunnels, resumedTunnels, coldHosts, absoluteForm, notProxied, webSocketEcho, down, up,
+  memory, mint, mintCrowd
+]
