@@ -22,12 +22,7 @@ export function serverNameOf (bytes: Buffer): string | null | undefined {
   const message = handshakeMessage(bytes)
   if (message === undefined) return bytes.length < LONGEST ? undefined : null
   if (message === null) return null
-  try {
-    return readServerName(new Reader(message))
-  } catch (err) {
-    if (err instanceof RangeError) return null
-    throw err
-  }
+  return readServerName(message)
 }
 
 /** The first handshake message, put together from the records that it came in. */
@@ -49,66 +44,40 @@ function handshakeMessage (bytes: Buffer): Buffer | null | undefined {
   return ended ? null : undefined
 }
 
-/** @throws RangeError where a length leads out of the message */
-function readServerName (hello: Reader): string | null {
-  hello.skip(2 + 32) // legacy_version, random
-  hello.skip(hello.uint8()) // legacy_session_id
-  hello.skip(hello.uint16()) // cipher_suites
-  hello.skip(hello.uint8()) // legacy_compression_methods
-  if (hello.atEnd) return null
-  const extensions = hello.take(hello.uint16())
-  while (!extensions.atEnd) {
-    const type = extensions.uint16()
-    const extension = extensions.take(extensions.uint16())
-    if (type === SERVER_NAME) return readHostName(extension.take(extension.uint16()))
+/** What lies beyond the end of the message is NaN, and so is every place that is reckoned from it. */
+function readServerName (hello: Buffer): string | null {
+  let at = 2 + 32 // legacy_version, random
+  at += 1 + uint8(hello, at) // legacy_session_id
+  at += 2 + uint16(hello, at) // cipher_suites
+  at += 1 + uint8(hello, at) // legacy_compression_methods
+  const end = at + 2 + uint16(hello, at)
+  if (!(end <= hello.length)) return null
+  at += 2
+  while (at + 4 <= end) {
+    const type = uint16(hello, at)
+    const next = at + 4 + uint16(hello, at + 2)
+    if (type === SERVER_NAME) return next <= end ? readHostName(hello, at + 4, next) : null
+    at = next
   }
   return null
 }
 
-function readHostName (names: Reader): string | null {
-  while (!names.atEnd) {
-    const type = names.uint8()
-    const name = names.take(names.uint16())
-    if (type === HOST_NAME) return name.text()
+function readHostName (hello: Buffer, start: number, limit: number): string | null {
+  const end = start + 2 + uint16(hello, start)
+  if (!(end <= limit)) return null
+  let at = start + 2
+  while (at + 3 <= end) {
+    const next = at + 3 + uint16(hello, at + 1)
+    if (hello[at] === HOST_NAME) return next <= end ? hello.toString('latin1', at + 3, next) : null
+    at = next
   }
   return null
 }
 
-class Reader {
-  readonly #bytes: Buffer
-  #at = 0
+function uint8 (bytes: Buffer, at: number): number {
+  return bytes[at] ?? NaN
+}
 
-  constructor (bytes: Buffer) {
-    this.#bytes = bytes
-  }
-
-  get atEnd (): boolean { return this.#at >= this.#bytes.length }
-
-  uint8 (): number {
-    return this.#bytes.readUInt8(this.#forward(1))
-  }
-
-  uint16 (): number {
-    return this.#bytes.readUInt16BE(this.#forward(2))
-  }
-
-  skip (length: number): void {
-    this.#forward(length)
-  }
-
-  take (length: number): Reader {
-    const start = this.#forward(length)
-    return new Reader(this.#bytes.subarray(start, this.#at))
-  }
-
-  text (): string {
-    return this.#bytes.toString('latin1')
-  }
-
-  #forward (length: number): number {
-    const start = this.#at
-    if (start + length > this.#bytes.length) throw new RangeError('the message is shorter than it says')
-    this.#at = start + length
-    return start
-  }
+function uint16 (bytes: Buffer, at: number): number {
+  return uint8(bytes, at) * 256 + uint8(bytes, at + 1)
 }
