@@ -53,6 +53,9 @@ interface SessionState {
   halfHeard: number
 }
 
+/** Node's own field: what it tells the client in `Keep-Alive: timeout=…`. */
+type HintingResponse = ServerResponse & { _keepAliveTimeout: number }
+
 type TunnelSocket = Socket & { [kTunnel]?: Tunnel }
 
 export class TunnelServers {
@@ -99,6 +102,7 @@ export class TunnelServers {
   #createHttp1 (outer: object): Server {
     // Tunnels are swept for silence, which costs less than Node's two timers a request.
     const server = createHttp1Server({ ...inherited(outer), keepAliveTimeout: 0 }, (raw, response) => {
+      (response as HintingResponse)._keepAliveTimeout = this.#limits.idle
       this.#handlers.request(tunnelOf(raw.socket), raw, response)
     })
     const { requestTimeout, timeout } = this.#limits

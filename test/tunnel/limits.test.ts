@@ -42,6 +42,14 @@ t.test('keepAliveTimeout', async (t) => {
   t.match(await proxy.log.next(/closed: idle/), { level: 'debug', requests: 1 })
 })
 
+t.test('the client is told how long a tunnel may be idle', async (t) => {
+  const proxy = await start(t, { prox: PROX }, echo)
+  await inEveryTunnel(t, proxy, async (t, client) => {
+    t.equal((await client.ask('GET', '/a')).headers['keep-alive'], 'timeout=72', 'as long as on other connections')
+    t.equal((await client.ask('GET', '/a', { connection: 'close' })).headers['keep-alive'], undefined)
+  })
+})
+
 t.test('timeouts.idle in its place, and never while a request runs', async (t) => {
   let release = (): void => {}
   const released = new Promise<void>((resolve) => { release = resolve })
