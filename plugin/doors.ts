@@ -8,9 +8,10 @@ import { Server as TlsServer } from 'node:tls'
 import type { TLSSocket } from 'node:tls'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { RawRequest } from '../types/options'
 import type { ProxyRequest } from '../types/request'
 import type { Ingress } from './ingress'
-import { hasFailed, isAbsoluteForm, proxyOf } from './ingress'
+import { hasFailed, proxiedUrl, proxyOf } from './ingress'
 import { whenAnswered } from './pipelined'
 
 /** What listens to an event of a server, called with the arguments of the event. */
@@ -27,8 +28,9 @@ export function guardRequests (server: EventEmitter, ingress: Ingress): Dispatch
       if (!(raw as IncomingMessage).aborted) dispatch(raw, response)
     }
     const listener: Dispatch = (raw, response) => {
-      if (!isAbsoluteForm((raw as IncomingMessage).url!)) return dispatch(raw, response)
-      whenIn(ingress.absolute(raw as IncomingMessage), () => dispatchUnlessGone(raw, response))
+      const url = proxiedUrl(raw as RawRequest)
+      if (url === null) return dispatch(raw, response)
+      whenIn(ingress.absolute(raw as RawRequest, url), () => dispatchUnlessGone(raw, response))
     }
     return [listener, dispatchUnlessGone]
   })
@@ -41,11 +43,12 @@ export function guardRequests (server: EventEmitter, ingress: Ingress): Dispatch
 export function guardUpgrades (server: EventEmitter, ingress: Ingress, websockets: boolean): Dispatch | null {
   return takeSeat(server, 'upgrade', (dispatch) => [(first, second, third) => {
     const [raw, socket, head] = [first as IncomingMessage, second as Duplex, third as Buffer]
-    if (!isAbsoluteForm(raw.url!)) return dispatch(raw, socket, head)
+    const url = proxiedUrl(raw)
+    if (url === null) return dispatch(raw, socket, head)
     socket.on('error', () => socket.destroy())
     whenAnswered(socket, () => {
       if (!websockets || !asksForWebSocket(raw)) return readAsOrdinary(server, raw, socket, head)
-      whenIn(ingress.absolute(raw, true), () => dispatch(raw, socket, head))
+      whenIn(ingress.absolute(raw, url, true), () => dispatch(raw, socket, head))
     })
   }, dispatch])
 }
@@ -60,9 +63,12 @@ export function guardRoutes (fastify: FastifyInstance, ingress: Ingress): void {
     const proxy = proxyOf(raw)
     if (proxy !== null) {
       showProtocol(request, proxy)
-    } else if (isAbsoluteForm(raw.url!) && !hasFailed(raw) && raw.method !== 'CONNECT') {
+      return done()
+    }
+    const url = raw.method === 'CONNECT' || hasFailed(raw) ? null : proxiedUrl(raw)
+    if (url !== null) {
       reply.hijack()
-      return whenIn(ingress.absolute(raw), () => fastify.routing(raw, reply.raw))
+      return whenIn(ingress.absolute(raw, url), () => fastify.routing(raw, reply.raw))
     }
     done()
   })

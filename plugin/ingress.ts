@@ -2,6 +2,8 @@
  * The one door where a request becomes a proxied request: its full URL is known, `request.proxy` is set, `req.url` is
  * the URL of a route. Nothing but this room, and `private-routes` on its behalf, writes `req.url`.
  */
+import type { Http2ServerRequest } from 'node:http2'
+import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ProxyCredentials, ProxyResolver, RawRequest, ResolverContext } from '../types/options'
 import type { ProxyRequest, ProxyTunnel } from '../types/request'
@@ -57,6 +59,19 @@ export function isAbsoluteForm (target: string): boolean {
   return first !== 0x2f && first !== 0x2a
 }
 
+/**
+ * The URL that a client asks a proxy for: the request target, when it is in absolute-form (RFC 9112 3.2.2), or over
+ * HTTP/2 what the pseudo-header fields say (RFC 9113 8.3.1), when a client asks over TLS for an `http:` URL. `null`: the
+ * request is for this server itself.
+ */
+export function proxiedUrl (raw: RawRequest): string | null {
+  const url = raw.url!
+  if (isAbsoluteForm(url)) return url
+  if (raw.httpVersionMajor < 2) return null
+  const { scheme, authority, socket } = raw as Http2ServerRequest
+  return scheme === 'http' && (socket as TLSSocket).encrypted ? `http://${authority}${url === '*' ? '' : url}` : null
+}
+
 export class Ingress {
   readonly #hosts: ProxyHosts
   readonly #routes: PrivateRoutes
@@ -74,11 +89,10 @@ export class Ingress {
   }
 
   /**
-   * Takes in an absolute-form request (RFC 9112 3.2.2). The caller routes it when this returns, or when the promise
+   * Takes in a request that is for a proxy by its own words; `url` is what it asks for. The caller routes it when this returns, or when the promise
    * that it returned is fulfilled; it never rejects: what goes wrong is answered by the application's error handler.
    */
-  absolute (raw: RawRequest, upgrade = false): void | Promise<void> {
-    const url = raw.url!
+  absolute (raw: RawRequest, url: string, upgrade = false): void | Promise<void> {
     const credentials = proxyCredentials(raw)
     const target = parseAbsoluteTarget(url)
     if (target === null) return this.fail(raw, new FST_PROX_BAD_TARGET(url))

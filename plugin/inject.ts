@@ -22,7 +22,7 @@ export function injector (fastify: FastifyInstance, ingress: Ingress): InjectPro
   const enter = async (raw: IncomingMessage, url: URL): Promise<void> => {
     if (url.protocol === 'http:') {
       raw.url = url.origin + raw.url
-      return await ingress.absolute(raw)
+      return await ingress.absolute(raw, raw.url)
     }
     const authority = `${url.hostname}:${url.port || 443}`
     const target = parseAuthority(authority)

@@ -4,11 +4,11 @@
  */
 import { ServerResponse } from 'node:http'
 import type { IncomingMessage } from 'node:http'
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { Http2ServerRequest, Http2ServerResponse, Http2Session } from 'node:http2'
 import type { Socket } from 'node:net'
 import { inspect } from 'node:util'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { ConnectContext, OnConnect, ProxyResolver } from '../../types/options'
+import type { ConnectContext, OnConnect, ProxyResolver, RawRequest } from '../../types/options'
 import { askForCredentials, ChallengeError, proxyCredentials } from '../credentials'
 import {
   FST_PROX_BAD_AUTHORITY, FST_PROX_BAD_DECISION, FST_PROX_CLOSING, FST_PROX_CONNECT_REFUSED, FST_PROX_CONNECT_WITH_CONTENT, FST_PROX_TOO_MANY_TUNNELS
@@ -17,27 +17,27 @@ import { stripHopByHop } from '../headers'
 import { whenAnswered } from '../pipelined'
 import type { PrivateRoutes, Section } from '../private-routes'
 import { parseAuthority } from '../targets'
+import { LINGER, socketOf } from './stream-socket'
 import type { Tunnel } from './tunnel'
 import type { Tunnels } from './tunnels'
 
 /** What a client that met a limit is told to wait, in seconds. */
 const RETRY_AFTER = 5
 
-/** How long a client that was refused may take to close its side, in milliseconds. */
-const LINGER = 2_000
+const NOTHING = Buffer.alloc(0)
 
 const kConnect = Symbol('fastify-prox.connect')
 
 interface PendingConnect {
+  /** What is to become a tunnel. */
   readonly socket: Socket
   readonly head: Buffer
-  /** The tunnel that it became. */
+  /** Tells the client that the tunnel is open. */
+  readonly grant: () => void
   tunnel: Tunnel | null
 }
 
-interface ConnectMessage extends IncomingMessage {
-  [kConnect]?: PendingConnect
-}
+type ConnectRequest = RawRequest & { [kConnect]?: PendingConnect }
 
 export interface ConnectSettings {
   readonly resolver: ProxyResolver
@@ -50,6 +50,8 @@ export class Connect {
   readonly #section: Section
   #tunnels: Tunnels | undefined
   readonly #settings: ConnectSettings
+  /** Connections of HTTP/2 that tunnels came over. */
+  readonly #sessions = new Set<Http2Session>()
   #closing = false
 
   constructor (fastify: FastifyInstance, routes: PrivateRoutes, settings: ConnectSettings) {
@@ -80,44 +82,51 @@ export class Connect {
   async close (): Promise<void> {
     this.#closing = true
     await this.#tunnels?.close()
+    // Clients keep such a connection for their next tunnel, and Fastify would wait for it.
+    for (const session of this.#sessions) session.close()
   }
 
   /** The listener of a server's 'connect' event, for HTTP/1.1 and HTTP/2. */
-  readonly listener = (raw: ConnectMessage | Http2ServerRequest, ...[first, head]: [Socket, Buffer] | [Http2ServerResponse]): void => {
-    if (isHttp2(raw)) this.#refuseHttp2(first as Http2ServerResponse)
-    else this.#take(raw, first as Socket, head!)
-  }
-
-  #take (raw: ConnectMessage, socket: Socket, head: Buffer): void {
+  readonly listener = (raw: RawRequest, ...[first, head]: [Socket, Buffer] | [Http2ServerResponse]): void => {
+    const socket = isHttp2(raw) ? socketOf(raw) : first as Socket
     socket.on('error', ignore)
     this.#tunnels!.hold(socket)
-    whenAnswered(socket, () => this.#route(raw, socket, head))
+    if (isHttp2(raw)) this.#routeHttp2(raw, first as Http2ServerResponse, socket)
+    else whenAnswered(socket, () => this.#routeHttp1(raw, socket, head!))
   }
 
-  #route (raw: ConnectMessage, socket: Socket, head: Buffer): void {
-    const pending: PendingConnect = { socket, head, tunnel: null }
-    raw[kConnect] = pending
+  #routeHttp1 (raw: IncomingMessage, socket: Socket, head: Buffer): void {
     const response = new ServerResponse(raw)
+    const pending: PendingConnect = { socket, head, grant: () => answerOpen(response), tunnel: null }
     response.shouldKeepAlive = false
     response.assignSocket(socket)
     response.on('finish', () => {
       response.detachSocket(socket)
       if (pending.tunnel === null) linger(socket)
     })
-    this.#routes.enter(this.#section, raw, '/', raw.url!)
-    this.#fastify.routing(raw, response)
+    this.#route(raw, raw.url!, response, pending)
   }
 
-  /** A tunnel over one stream of an HTTP/2 connection (RFC 9113 8.5) is more than this proxy can do. */
-  #refuseHttp2 (response: Http2ServerResponse): void {
-    this.#fastify.log.info('CONNECT over HTTP/2 refused: tunnels are for HTTP/1.1 connections to the proxy')
-    response.writeHead(501).end()
+  /** The stream stays open behind the head of the response (RFC 9113 8.5). */
+  #routeHttp2 (raw: Http2ServerRequest, response: Http2ServerResponse, socket: Socket): void {
+    const session = raw.stream.session!
+    if (!this.#sessions.has(session)) {
+      this.#sessions.add(session)
+      session.on('close', () => this.#sessions.delete(session))
+    }
+    this.#route(raw, raw.authority, response, { socket, head: NOTHING, grant: () => { response.writeHead(200) }, tunnel: null })
+  }
+
+  #route (raw: ConnectRequest, target: string, response: unknown, pending: PendingConnect): void {
+    raw[kConnect] = pending
+    this.#routes.enter(this.#section, raw, '/', target)
+    this.#fastify.routing(raw as IncomingMessage, response as ServerResponse)
   }
 
   readonly #open = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const { raw, log, id } = request
-    const pending = (raw as ConnectMessage)[kConnect]!
-    const { socket, head } = pending
+    const pending = (raw as ConnectRequest)[kConnect]!
+    const { socket, head, grant } = pending
     const context = this.#read(raw)
     try {
       await askForCredentials(this.#settings.resolver, context)
@@ -137,7 +146,7 @@ export class Connect {
       const target = { hostname, port }
       pending.tunnel = this.#tunnels!.admit(socket, { id, log, authority, credentials, remoteAddress, target })
       reply.hijack()
-      answerOpen(reply.raw)
+      grant()
       pending.tunnel.start(head)
     } catch (err) {
       if (err instanceof FST_PROX_TOO_MANY_TUNNELS) reply.header('retry-after', RETRY_AFTER)
@@ -146,7 +155,7 @@ export class Connect {
     return reply
   }
 
-  #read (raw: IncomingMessage): ConnectContext {
+  #read (raw: RawRequest): ConnectContext {
     const { headers } = raw
     const target = raw.url!
     const authority = parseAuthority(target)
@@ -188,7 +197,7 @@ function linger (socket: Socket): void {
   socket.resume()
 }
 
-function isHttp2 (raw: IncomingMessage | Http2ServerRequest): raw is Http2ServerRequest {
+function isHttp2 (raw: RawRequest): raw is Http2ServerRequest {
   return raw.httpVersionMajor === 2
 }
 

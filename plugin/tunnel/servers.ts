@@ -10,6 +10,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { whenAnswered } from '../pipelined'
 import { writeSingly } from './single-write'
+import { passAddress } from './stream-socket'
 import type { Tunnel } from './tunnel'
 
 const kTunnel = Symbol('fastify-prox.tunnel')
@@ -77,12 +78,16 @@ export class TunnelServers {
 
   /** Serves the requests that come on a socket. */
   take (socket: Socket, tunnel: Tunnel, http2: boolean): void {
-    (socket as TunnelSocket)[kTunnel] = tunnel
     if (http2) {
       // Inherited from the socket of the CONNECT, it would keep the session of a client that has gone.
       socket.allowHalfOpen = false
+      this.#http2.once('session', (session) => {
+        passAddress(socket, session.socket)
+        this.#adopt(session, tunnel)
+      })
       this.#http2.emit('connection', socket)
     } else {
+      (socket as TunnelSocket)[kTunnel] = tunnel
       writeSingly(socket)
       this.#http1.emit('connection', socket)
     }
@@ -145,15 +150,15 @@ export class TunnelServers {
       else this.#handlers.request(session.tunnel, raw, response)
     })
     server.on('connect', (raw: Http2ServerRequest, response: Http2ServerResponse) => {
-      this.#refuseConnect(tunnelOf(raw.stream.session!.socket), response)
-    })
-    server.on('session', (session) => {
-      const tunnel = tunnelOf(session.socket)
-      this.#sessions.set(session, { tunnel, lastStream: 0, halfHeard: 0 })
-      session.on('close', () => this.#sessions.delete(session))
-      this.#limitSilence(session, tunnel)
+      this.#refuseConnect(this.#sessions.get(raw.stream.session as ServerHttp2Session)!.tunnel, response)
     })
     return server
+  }
+
+  #adopt (session: ServerHttp2Session, tunnel: Tunnel): void {
+    this.#sessions.set(session, { tunnel, lastStream: 0, halfHeard: 0 })
+    session.on('close', () => this.#sessions.delete(session))
+    this.#limitSilence(session, tunnel)
   }
 
   /** One tunnel ends at one proxy. */

@@ -17,6 +17,7 @@ import type { TunnelEvent } from './events'
 import { describeHandshakeFailure, LEFT_AFTER_HANDSHAKE, LEFT_IN_HANDSHAKE } from './handshake'
 import type { HandshakeFailure } from './handshake'
 import { sniff } from './sniff'
+import { passAddress } from './stream-socket'
 import type { TunnelHouse } from './tunnels'
 
 /** Delay of the first TCP keep-alive probe to a silent client, in milliseconds. */
@@ -212,6 +213,7 @@ export class Tunnel {
       secureContext: leaf.secureContext,
       ALPNProtocols: this.#house.alpnProtocols
     })
+    passAddress(this.#socket, socket)
     const onLeave = (): void => this.#failHandshake(LEFT_IN_HANDSHAKE)
     socket.on('error', this.#onHandshakeError)
     socket.on('end', onLeave)

@@ -6,25 +6,37 @@ import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
-import fastifyProx from '../../plugin/index'
+import fastifyProx, { CertificateAuthority } from '../../plugin/index'
 import { Chromium, withoutChromium } from './chromium'
 import type { ChromiumOptions, Page } from './chromium'
 
 const DOWNLOAD_PAGE = 'http://fastify-prox/download'
 
-async function serve (t: Test): Promise<{ app: FastifyInstance, proxy: string, ca: string }> {
-  const app = Fastify()
+/** What a socket hears. */
+const SOCKET = `new Promise((resolve, reject) => {
+  const socket = new WebSocket('wss://example.com/socket')
+  socket.onopen = () => socket.send('hello')
+  socket.onmessage = ({ data }) => resolve(data)
+  socket.onerror = () => reject(new Error('the socket failed'))
+})`
+
+async function serve (t: Test, secure = false): Promise<{ app: FastifyInstance, proxy: string, ca: string, requests: string[] }> {
+  const authority = await CertificateAuthority.load({ store: new Map() })
+  const { key, certificate } = await authority.issue('127.0.0.1')
+  const app: FastifyInstance = secure ? Fastify({ http2: true, https: { key, cert: certificate, allowHTTP1: true } }) as never : Fastify()
   await app.register(fastifyWebsocket)
-  await app.register(fastifyProx, { resolver: '/prefix/', ca: { store: new Map() } })
+  await app.register(fastifyProx, { resolver: '/prefix/', ca: authority })
   app.get('/prefix/*', (request, reply) => reply.type('text/html').send(`<!doctype html><title>${request.proxy?.url}</title>`))
   app.get('/prefix/wss://example.com/socket', { websocket: true }, (socket, request) => {
     socket.on('message', (message) => socket.send(`${request.proxy?.url} ${message}`))
   })
+  const requests: string[] = []
+  app.addHook('onRequest', async ({ method, raw }) => { requests.push(`${method} over ${raw.httpVersion}`) })
   await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(() => app.close())
   const ca = join(t.testdir(), 'ca.pem')
   await writeFile(ca, app.proxyCA.certificatePem)
-  return { app, proxy: `127.0.0.1:${(app.server.address() as AddressInfo).port}`, ca }
+  return { app, proxy: `127.0.0.1:${(app.server.address() as AddressInfo).port}`, ca, requests }
 }
 
 async function open (t: Test, options: ChromiumOptions): Promise<Page> {
@@ -63,12 +75,21 @@ t.test('Chromium', { skip: withoutChromium, timeout: 120_000 }, async (t) => {
 
     t.equal(await page.navigate('https://example.com/a?b'), null)
     t.equal(await page.evaluate('document.title'), 'https://example.com/a?b')
-    t.equal(await page.evaluate(`new Promise((resolve, reject) => {
-      const socket = new WebSocket('wss://example.com/socket')
-      socket.onopen = () => socket.send('hello')
-      socket.onmessage = ({ data }) => resolve(data)
-      socket.onerror = () => reject(new Error('the socket failed'))
-    })`), 'wss://example.com/socket hello')
+    t.equal(await page.evaluate(SOCKET), 'wss://example.com/socket hello')
+  })
+
+  t.test('by TLS and HTTP/2 to the proxy', async (t) => {
+    const { proxy, ca, requests } = await serve(t, true)
+    const page = await open(t, { proxy: `https://${proxy}`, ca })
+
+    t.equal(await page.navigate('https://example.com/a?b'), null)
+    t.equal(await page.evaluate('document.title'), 'https://example.com/a?b')
+    // A name that Chromium does not try with https: first.
+    t.equal(await page.navigate('http://intranet/a?b'), null)
+    t.equal(await page.evaluate('document.title'), 'http://intranet/a?b', 'which needs no tunnel')
+    await page.navigate('https://example.com/a?b')
+    t.equal(await page.evaluate(SOCKET), 'wss://example.com/socket hello')
+    t.ok(requests.includes('CONNECT over 2.0'), requests.join(', '))
   })
 
   t.test('the page fits a phone, in the dark too, with every section open', async (t) => {

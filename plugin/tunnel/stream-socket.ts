@@ -1,0 +1,106 @@
+/** A stream of HTTP/2 that a CONNECT opened (RFC 9113 8.5), in the shape of the socket that HTTP/1.1 would have given. */
+import { constants } from 'node:http2'
+import type { Http2ServerRequest, ServerHttp2Stream } from 'node:http2'
+import { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+
+/** How long a client may take to end its side of a connection after ours has ended, in milliseconds. */
+export const LINGER = 2_000
+
+type Callback = (err?: Error | null) => void
+
+/** Node's own fields: what it has asked the system for. */
+interface AddressedSocket {
+  _peername?: object
+  _sockname?: object
+}
+
+/** The socket of a tunnel over HTTP/2: as much of one as tunnels, TLS and Node's servers make use of. */
+export function socketOf (raw: Http2ServerRequest): Socket {
+  return new StreamSocket(raw.stream, raw.socket) as Duplex as Socket
+}
+
+/** Lets what Node puts around such a socket, for TLS or for HTTP/2, tell its addresses. */
+export function passAddress (from: Socket, to: object): void {
+  if (from instanceof Socket) return
+  const { remoteAddress, remotePort, remoteFamily, localAddress, localPort } = from as StreamSocket
+  const addressed: AddressedSocket = to
+  addressed._peername = { address: remoteAddress, port: remotePort, family: remoteFamily }
+  addressed._sockname = { address: localAddress, port: localPort, family: remoteFamily }
+}
+
+class StreamSocket extends Duplex {
+  readonly #stream: ServerHttp2Stream
+  #reading = false
+  bytesRead = 0
+  bytesWritten = 0
+  readonly remoteAddress: string | undefined
+  readonly remotePort: number | undefined
+  readonly remoteFamily: string | undefined
+  readonly localAddress: string | undefined
+  readonly localPort: number | undefined
+
+  constructor (stream: ServerHttp2Stream, connection: Socket) {
+    super()
+    this.#stream = stream
+    this.remoteAddress = connection.remoteAddress
+    this.remotePort = connection.remotePort
+    this.remoteFamily = connection.remoteFamily
+    this.localAddress = connection.localAddress
+    this.localPort = connection.localPort
+    stream.on('error', (err) => this.destroy(err))
+    stream.on('close', () => this.destroy())
+    stream.on('timeout', () => this.emit('timeout'))
+  }
+
+  setTimeout (milliseconds: number): this {
+    this.#stream.setTimeout(milliseconds)
+    return this
+  }
+
+  /** The connection under the stream is not this tunnel's alone. */
+  setKeepAlive (): this { return this }
+  setNoDelay (): this { return this }
+
+  destroySoon (): void {
+    this.end(() => this.destroy())
+  }
+
+  override _read (): void {
+    if (this.#reading) {
+      this.#stream.resume()
+      return
+    }
+    this.#reading = true
+    this.#stream.on('data', (chunk: Buffer) => {
+      this.bytesRead += chunk.length
+      if (!this.push(chunk)) this.#stream.pause()
+    })
+    this.#stream.on('end', () => this.push(null))
+  }
+
+  override _write (chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
+    this.bytesWritten += chunk.length
+    this.#stream.write(chunk, callback)
+  }
+
+  override _writev (chunks: Array<{ chunk: Buffer }>, callback: Callback): void {
+    this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), 'binary', callback)
+  }
+
+  override _final (callback: Callback): void {
+    this.#stream.end(callback)
+  }
+
+  override _destroy (err: Error | null, callback: Callback): void {
+    const stream = this.#stream
+    if (err === null && stream.writableFinished) {
+      // A reset might overtake what the client has not read yet.
+      const timer = setTimeout(() => stream.close(), LINGER)
+      stream.on('close', () => clearTimeout(timer)).resume()
+    } else {
+      stream.close(err === null ? constants.NGHTTP2_NO_ERROR : constants.NGHTTP2_CONNECT_ERROR)
+    }
+    callback(err)
+  }
+}
