@@ -130,7 +130,8 @@ function keepAliveOf ({ server, initialConfig }: FastifyInstance): number {
 function openKeyLog (fastify: FastifyInstance, file: string): (line: Buffer) => void {
   const stream = createWriteStream(file, { flags: 'a', mode: 0o600 })
   stream.on('error', (err) => fastify.log.error({ err }, 'fastify-prox: the key log cannot be written'))
-  fastify.addHook('onClose', async () => { stream.end() })
+  // A stream that has failed tells so too.
+  fastify.addHook('onClose', async () => { await new Promise<void>((resolve) => { stream.end(() => resolve()) }) })
   return (line) => { stream.write(line) }
 }
 
