@@ -17,7 +17,8 @@ import { stripHopByHop } from '../headers'
 import { whenAnswered } from '../pipelined'
 import type { PrivateRoutes, Section } from '../private-routes'
 import { parseAuthority } from '../targets'
-import { LINGER, socketOf } from './stream-socket'
+import { linger } from './linger'
+import { socketOf } from './stream-socket'
 import type { Tunnel } from './tunnel'
 import type { Tunnels } from './tunnels'
 
@@ -186,15 +187,6 @@ function judge (decision: unknown, authority: string): void {
     throw new FST_PROX_BAD_DECISION(inspect(decision))
   }
   throw Object.assign(new FST_PROX_CONNECT_REFUSED(authority), { statusCode: decision })
-}
-
-/** Ends our side after a refusal and gives the client time to read it, whatever it still sends. */
-function linger (socket: Socket): void {
-  const timer = setTimeout(() => socket.destroy(), LINGER)
-  socket.on('close', () => clearTimeout(timer))
-  socket.on('end', () => socket.destroy())
-  socket.end()
-  socket.resume()
 }
 
 function isHttp2 (raw: RawRequest): raw is Http2ServerRequest {

@@ -9,6 +9,7 @@ import type { Http2Server, Http2ServerRequest, Http2ServerResponse, ServerHttp2S
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { whenAnswered } from '../pipelined'
+import { linger } from './linger'
 import { writeSingly } from './single-write'
 import { passAddress } from './stream-socket'
 import type { Tunnel } from './tunnel'
@@ -85,6 +86,8 @@ export class TunnelServers {
         passAddress(socket, session.socket)
         this.#adopt(session, tunnel)
       })
+      // When a session has ended Node waits for the client to close its side, however long that takes.
+      socket.on('finish', () => linger(socket))
       this.#http2.emit('connection', socket)
     } else {
       (socket as TunnelSocket)[kTunnel] = tunnel
@@ -179,20 +182,15 @@ export class TunnelServers {
     const end = (): void => tunnel.destroy('silent for too long')
     let asked = false
     const onSilence = (): void => {
-      session.close()
-      if (session.destroyed) return
-      if (timeout > 0) {
-        session.setTimeout(timeout - idle, end)
-      } else if (asked) {
-        tunnel.destroy('SETTINGS were not acknowledged')
-      } else {
+      if (asked) return tunnel.destroy('SETTINGS were not acknowledged')
+      if (timeout === 0) {
         asked = true
-        session.settings({}, (err) => {
-          asked = false
-          if (err !== null) tunnel.destroy('SETTINGS were not acknowledged')
-        })
-        session.setTimeout(idle, onSilence)
+        // Before the session closes: one without streams may be gone when that returns.
+        session.settings({}, () => { asked = false })
       }
+      session.close()
+      if (timeout > 0) session.setTimeout(timeout - idle, end)
+      else session.setTimeout(idle, onSilence)
     }
     if (timeout > 0 && (idle === 0 || timeout <= idle)) session.setTimeout(timeout, end)
     else session.setTimeout(idle, onSilence)
@@ -204,7 +202,7 @@ export class TunnelServers {
     const now = Date.now()
     for (const [session, state] of this.#sessions) {
       // The library that decodes has seen a stream of which no request has come.
-      const begun = session.state.lastProcStreamID ?? 0
+      const { lastProcStreamID: begun = 0 } = session.state
       if (begun <= state.lastStream) state.halfHeard = 0
       else if (state.halfHeard === 0) state.halfHeard = now
       else if (now - state.halfHeard >= headersTimeout) session.close()

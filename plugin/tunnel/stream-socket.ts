@@ -3,9 +3,7 @@ import { constants } from 'node:http2'
 import type { Http2ServerRequest, ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
-
-/** How long a client may take to end its side of a connection after ours has ended, in milliseconds. */
-export const LINGER = 2_000
+import { linger } from './linger'
 
 type Callback = (err?: Error | null) => void
 
@@ -94,13 +92,9 @@ class StreamSocket extends Duplex {
 
   override _destroy (err: Error | null, callback: Callback): void {
     const stream = this.#stream
-    if (err === null && stream.writableFinished) {
-      // A reset might overtake what the client has not read yet.
-      const timer = setTimeout(() => stream.close(), LINGER)
-      stream.on('close', () => clearTimeout(timer)).resume()
-    } else {
-      stream.close(err === null ? constants.NGHTTP2_NO_ERROR : constants.NGHTTP2_CONNECT_ERROR)
-    }
+    // A reset might overtake what the client has not read yet.
+    if (err === null && stream.writableFinished) linger(stream)
+    else stream.close(err === null ? constants.NGHTTP2_NO_ERROR : constants.NGHTTP2_CONNECT_ERROR)
     callback(err)
   }
 }

@@ -2,14 +2,50 @@
 import { once } from 'node:events'
 import http2 from 'node:http2'
 import type { IncomingHttpHeaders } from 'node:http2'
+import type { NetConnectOpts } from 'node:net'
 import { Readable } from 'node:stream'
 import t from 'tap'
 import { start } from '../support/proxy'
+import type { Proxy } from '../support/proxy'
+import type { RawClient } from '../support/raw'
 import { ask, echo, h2, h2c, PROX, recorded, until } from './support'
 import type { TunnelClosed } from '../../plugin/tunnel/events'
 
 const MEGABYTE = 2 ** 20
 const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR } = http2.constants
+
+const [DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY, CONTINUATION] = [0, 1, 3, 4, 7, 9]
+const [END_STREAM, END_HEADERS] = [1, 4]
+/** `GET /` for `example.com` by either scheme, as HPACK has it (RFC 7541). */
+const [REQUEST, PLAIN_REQUEST] = [0x87, 0x86].map((scheme) => {
+  return Buffer.concat([Buffer.from([0x82, 0x84, scheme, 0x41, 11]), Buffer.from('example.com')])
+}) as [Buffer, Buffer]
+const PREFACE = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(SETTINGS, 0, 0, Buffer.alloc(0))])
+
+function frame (type: number, flags: number, stream: number, payload: Buffer): Buffer {
+  const header = Buffer.alloc(9)
+  header.writeUIntBE(payload.length, 0, 3)
+  header[3] = type
+  header[4] = flags
+  header.writeUInt32BE(stream, 5)
+  return Buffer.concat([header, payload])
+}
+
+/** A client of HTTP/2 that does nothing by itself: it has sent its preface. */
+async function rawH2 (proxy: Proxy): Promise<RawClient> {
+  const client = await proxy.tls('example.com:443', { ALPNProtocols: ['h2'] })
+  client.write(PREFACE)
+  return client
+}
+
+/** The next frame of a type. */
+async function nextFrame (client: RawClient, type: number): Promise<Buffer> {
+  for (;;) {
+    const header = Buffer.from(await client.read(9), 'latin1')
+    const payload = Buffer.from(await client.read(header.readUIntBE(0, 3)), 'latin1')
+    if (header[3] === type) return payload
+  }
+}
 
 t.test('requests and what the application knows of them', async (t) => {
   const proxy = await start(t, { prox: PROX }, echo)
@@ -233,36 +269,48 @@ t.test('requestTimeout is for requests', async (t) => {
 
 t.test('half a header section', async (t) => {
   const proxy = await start(t, { fastify: { http: { headersTimeout: 100, connectionsCheckingInterval: 10 } }, prox: PROX }, echo)
-  const client = await proxy.tls('example.com:443', { ALPNProtocols: ['h2'] })
-  client.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
-  const frame = (type: number, flags: number, stream: number, payload: Buffer): Buffer => {
-    const header = Buffer.alloc(9)
-    header.writeUIntBE(payload.length, 0, 3)
-    header[3] = type
-    header[4] = flags
-    header.writeUInt32BE(stream, 5)
-    return Buffer.concat([header, payload])
-  }
-  client.write(frame(4, 0, 0, Buffer.alloc(0)))
-  // HEADERS without END_HEADERS, and then CONTINUATION without end, each with `:method: GET` in a form of its own.
-  client.write(frame(1, 1, 1, Buffer.from([0x82])))
-  const drip = setInterval(() => client.write(frame(9, 0, 1, Buffer.from('0001610162', 'hex'))), 20)
+  const other = await h2(t, proxy, 'example.com:443')
+  t.equal((await ask(other, { ':path': '/' })).status, 200)
+  const client = await rawH2(proxy)
+  // HEADERS without END_HEADERS, and then CONTINUATION without end.
+  client.write(frame(HEADERS, END_STREAM, 1, Buffer.from([0x82])))
+  const drip = setInterval(() => client.write(frame(CONTINUATION, 0, 1, Buffer.from('0001610162', 'hex'))), 20)
   t.teardown(() => clearInterval(drip))
   await client.closed()
   t.match(await proxy.log.next(/tunnel to example.com:443 closed/), { requests: 0 })
+  t.equal((await ask(other, { ':path': '/' })).status, 200, 'a session without fault goes on')
+})
+
+t.test('requests that are taken back at once', async (t) => {
+  let requests = 0
+  const proxy = await start(t, { prox: PROX }, (app) => {
+    app.get('/p/*', async () => ++requests)
+  })
+  const client = await proxy.tunnel('example.com:80')
+  const reset = Buffer.alloc(4)
+  reset.writeUInt32BE(NGHTTP2_CANCEL)
+  const frames = Array.from({ length: 50 }, (_, i) => [
+    frame(HEADERS, END_STREAM | END_HEADERS, 2 * i + 1, PLAIN_REQUEST), frame(RST_STREAM, 0, 2 * i + 1, reset)
+  ]).flat()
+  // In one piece with the preface, which Node reads to its end before it tells of any stream.
+  client.write(Buffer.concat([PREFACE, ...frames, frame(HEADERS, END_STREAM | END_HEADERS, 101, PLAIN_REQUEST)]))
+  t.equal(String(await nextFrame(client, DATA)), '1', 'the first one that anybody waits for')
 })
 
 t.test('silence', async (t) => {
-  const reasons = async (fastify: object, timeouts: object): Promise<void> => {
+  const reasons = async (fastify: object, timeouts: object): Promise<unknown> => {
     const proxy = await start(t, { fastify, prox: { ...PROX, timeouts } }, echo)
     const session = await h2(t, proxy, 'example.com:443')
     t.equal((await ask(session, { ':path': '/' })).status, 200)
     await once(session, 'close')
-    await proxy.log.next(/tunnel to example.com:443 closed/)
+    return (await proxy.log.next(/tunnel to example.com:443 closed/)).reason
   }
-  await t.test('idle', async () => await reasons({}, { idle: 50 }))
-  await t.test('keepAliveTimeout', async () => await reasons({ keepAliveTimeout: 50 }, {}))
-  await t.test('connectionTimeout', async () => await reasons({ connectionTimeout: 50 }, {}))
+  await t.test('idle', async () => { await reasons({}, { idle: 50 }) })
+  await t.test('keepAliveTimeout', async () => { await reasons({ keepAliveTimeout: 50 }, {}) })
+  await t.test('connectionTimeout', async (t) => t.equal(await reasons({ connectionTimeout: 50 }, {}), 'silent for too long'))
+  await t.test('connectionTimeout without keepAliveTimeout', async (t) => {
+    t.equal(await reasons({ connectionTimeout: 50, keepAliveTimeout: 0 }, {}), 'silent for too long')
+  })
   await t.test('connectionTimeout while a response is waited for', async (t) => {
     const proxy = await start(t, { fastify: { connectionTimeout: 100, keepAliveTimeout: 50 }, prox: PROX }, (app) => {
       app.get('/p/*', async () => await new Promise(() => {}))
@@ -284,8 +332,27 @@ t.test('silence', async (t) => {
     const session = await h2(t, proxy, 'example.com:443')
     const answer = ask(session, { ':path': '/' })
     await once(session, 'goaway')
+    // The client is asked for a sign of life again and again, and gives it.
+    for (let signs = 0; signs < 3; signs++) await once(session, 'remoteSettings')
     release()
     t.equal((await answer).body.toString(), 'late')
     await proxy.log.next(/tunnel to example.com:443 closed/)
+  })
+  await t.test('a client that never closes its side', async (t) => {
+    const proxy = await start(t, { prox: { ...PROX, timeouts: { idle: 50 } } }, echo)
+    const client = await proxy.tunnel('example.com:80', {}, { ...proxy.connection, allowHalfOpen: true } as NetConnectOpts)
+    client.write(PREFACE)
+    await client.closed()
+    await proxy.log.next(/tunnel to example.com:80 closed/)
+    t.equal(client.socket.writableEnded, false)
+  })
+  await t.test('a client that gives no sign of life while a response is waited for', async (t) => {
+    const proxy = await start(t, { prox: { ...PROX, timeouts: { idle: 50 } } }, (app) => {
+      app.get('/p/*', async () => await new Promise(() => {}))
+    })
+    const client = await rawH2(proxy)
+    client.write(frame(HEADERS, END_STREAM | END_HEADERS, 1, REQUEST))
+    t.equal((await nextFrame(client, GOAWAY)).readUInt32BE(4), NGHTTP2_NO_ERROR)
+    t.match(await proxy.log.next(/tunnel to example.com:443 closed/), { level: 'debug', reason: 'SETTINGS were not acknowledged', requests: 1 })
   })
 })
