@@ -9,11 +9,11 @@ const LF = 0x0a
 const H2_PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
 
 /**
+ * @param bytes one at least
  * @returns the protocol, `null` when it can be none of them, or `undefined` when the bytes do not tell yet
  */
 export function sniff (bytes: Buffer): Protocol | null | undefined {
-  const first = bytes[0]
-  if (first === undefined) return undefined
+  const first = bytes.readUInt8()
   if (first === TLS_HANDSHAKE) return 'tls'
   const compared = Math.min(bytes.length, H2_PREFACE.length)
   if (bytes.compare(H2_PREFACE, 0, compared, 0, compared) === 0) {

@@ -114,9 +114,9 @@ export class Tunnel {
     socket.on('end', this.#onEarlyEnd)
     socket.on('readable', this.#onReadable)
     this.#limit(this.#house.timeouts.firstByte, 'no first bytes in time')
-    if (head.length > 0) socket.unshift(head)
     // It may have ended its side while a hook was busy, and that is told once.
-    else if (socket.readableEnded) this.#onEarlyEnd()
+    if (socket.readableEnded) this.#onEarlyEnd()
+    else if (head.length > 0) socket.unshift(head)
   }
 
   /** Counts a request; returns whether the tunnel should end after its response. */

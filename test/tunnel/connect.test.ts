@@ -1,11 +1,14 @@
 /** CONNECT as a request: who may open a tunnel, how it is refused, what the log says of it. */
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import rateLimit from '@fastify/rate-limit'
 import Fastify from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import t from 'tap'
+import type { Test } from 'tap'
 import fastifyProx from '../../plugin/index'
 import { Log } from '../support/log'
 import { create, Proxy, start } from '../support/proxy'
@@ -225,22 +228,22 @@ t.test('keepAliveMax', async (t) => {
 })
 
 t.test('a client that leaves while a hook waits', async (t) => {
-  let waiting = 0
+  const sockets: net.Socket[] = []
   let release = (): void => {}
   let released = new Promise<void>((resolve) => { release = resolve })
   const proxy = await start(t, { prox: PROX }, (app) => {
     echo(app)
-    app.addHook('onRequest', async ({ method }) => {
+    app.addHook('onRequest', async ({ method, raw }) => {
       if (method !== 'CONNECT') return
-      waiting++
+      sockets.push(raw.socket)
       await released
     })
   })
-  const waitingClient = async (): ReturnType<Proxy['client']> => {
+  const waitingClient = async (head = ''): ReturnType<Proxy['client']> => {
     const client = await proxy.client()
-    const before = waiting
-    client.write('CONNECT left.test:443 HTTP/1.1\r\nHost: left.test\r\n\r\n')
-    await until(() => waiting > before)
+    const before = sockets.length
+    client.write(`CONNECT left.test:443 HTTP/1.1\r\nHost: left.test\r\n\r\n${head}`)
+    await until(() => sockets.length > before)
     return client
   }
   const connections = async (): Promise<number> => await new Promise((resolve) => proxy.app.server.getConnections((_err, count) => resolve(count)))
@@ -251,12 +254,53 @@ t.test('a client that leaves while a hook waits', async (t) => {
   release()
   t.match(await proxy.log.next(/left.test:443: the client left/), { level: 'info' })
 
-  released = new Promise((resolve) => { release = resolve })
-  const ended = await waitingClient()
-  ended.socket.end()
-  release()
-  t.match(await proxy.log.next(/tunnel to left.test:443 closed/), { level: 'debug', reason: 'closed by the client before it said what it wants' })
-  await until(async () => await connections() === 0)
+  for (const head of ['', '\x16\x03\x01']) {
+    released = new Promise((resolve) => { release = resolve })
+    const ended = await waitingClient(head)
+    const told = once(sockets.at(-1)!, 'end')
+    ended.socket.end()
+    await told
+    release()
+    await until(async () => await connections() === 0)
+    t.match(proxy.log.lines.at(-1), {
+      level: 'debug', msg: 'tunnel to left.test:443 closed: closed by the client before it said what it wants'
+    })
+  }
+})
+
+t.test('behind a request that is not answered yet', async (t) => {
+  const pipelined = async (t: Test): Promise<{ proxy: Proxy, client: RawClient<net.Socket>, socket: net.Socket, release: () => void }> => {
+    let release = (): void => {}
+    const released = new Promise<void>((resolve) => { release = resolve })
+    const proxy = await start(t, { prox: PROX }, (app) => {
+      echo(app)
+      app.get('/late', async () => await released.then(() => 'late'))
+    })
+    const connected = once(proxy.app.server, 'connect') as Promise<[unknown, net.Socket]>
+    const client = await proxy.client()
+    client.write('GET /late HTTP/1.1\r\nHost: a\r\n\r\nCONNECT example.com:80 HTTP/1.1\r\nHost: a\r\n\r\n')
+    const [, socket] = await connected
+    return { proxy, client, socket, release }
+  }
+
+  await t.test('the tunnel opens after the answer', async (t) => {
+    const { client, release } = await pipelined(t)
+    release()
+    t.equal((await client.response()).body, 'late')
+    t.equal((await client.response('CONNECT')).status, 200)
+    t.match(JSON.parse((await client.ask('GET', '/a')).body), { url: 'http://example.com/a' })
+  })
+
+  await t.test('it does not for a client that ends its side', async (t) => {
+    const { proxy, client, socket, release } = await pipelined(t)
+    const closed = once(socket, 'close')
+    client.socket.end()
+    await closed
+    release()
+    t.equal(await client.closed(), '')
+    t.equal((await proxy.get('http://example.com/')).status, 200)
+    t.strictSame(proxy.log.lines.flatMap(({ req }) => req === undefined ? [] : [(req as FastifyRequest).url]), ['/late', '/p/http://example.com/'])
+  })
 })
 
 t.test('errors of the socket before a tunnel opens', async (t) => {

@@ -50,6 +50,19 @@ t.test('the client is told how long a tunnel may be idle', async (t) => {
   })
 })
 
+t.test('neither keepAliveTimeout nor timeouts.idle', async (t) => {
+  const patient = await start(t, { prox: PROX }, (app) => {
+    echo(app)
+    app.server.keepAliveTimeout = 0
+  })
+  const client = await patient.tunnel('patient.test:80')
+  t.equal((await client.ask('GET', '/a')).status, 200)
+  const proxy = await start(t, { fastify: { keepAliveTimeout: 40 }, prox: PROX }, echo)
+  const idle = await proxy.tunnel('idle.test:80')
+  t.equal(await idle.closed(), '')
+  t.equal((await client.ask('GET', '/b')).status, 200, 'a tunnel that was silent for as long')
+})
+
 t.test('timeouts.idle in its place, and never while a request runs', async (t) => {
   let release = (): void => {}
   const released = new Promise<void>((resolve) => { release = resolve })
@@ -122,6 +135,21 @@ t.test('pipelined requests', async (t) => {
   })
 })
 
+t.test('targets in absolute-form', async (t) => {
+  const proxy = await start(t, { prox: PROX }, echo)
+  await inEveryTunnel(t, proxy, async (t, client) => {
+    const scheme = t.name === 'TLS' ? 'https' : 'http'
+    const url = async (target: string): Promise<unknown> => {
+      const { status, body } = await client.ask('GET', target)
+      return status === 200 ? JSON.parse(body).url : [status, JSON.parse(body).code]
+    }
+    t.equal(await url(`${scheme}://Example.com/a?b`), `${scheme}://example.com/a?b`)
+    t.equal(await url(`${scheme}://example.com:8000/a`), `${scheme}://example.com:8000/a`)
+    t.strictSame(await url(`${scheme}://example.org/a`), [421, 'FST_PROX_MISDIRECTED'])
+    t.strictSame(await url(`${scheme === 'https' ? 'http' : 'https'}://example.com/a`), [421, 'FST_PROX_MISDIRECTED'])
+  })
+})
+
 t.test('requests that are none', async (t) => {
   const proxy = await start(t, { prox: PROX }, echo)
   await inEveryTunnel(t, proxy, async (t, client) => {
@@ -139,6 +167,16 @@ t.test('requests that are none', async (t) => {
     client.write('GET / HTTP/9.9\r\n\r\n')
     t.equal((await client.response()).status, 444)
   })
+})
+
+t.test('a route that breaks its connection', async (t) => {
+  const proxy = await start(t, { prox: PROX }, (app) => {
+    app.get('/p/*', ({ raw }) => { raw.socket.destroy(new Error('enough')) })
+  })
+  const client = await proxy.tunnel('example.com:80')
+  client.write('GET / HTTP/1.1\r\nHost: example.com\r\n\r\n')
+  t.equal(await client.closed(), '')
+  t.match(await proxy.log.next(/tunnel to example.com:80 closed/), { level: 'debug', reason: 'enough', requests: 1 })
 })
 
 t.test('a server without a handler for client errors', async (t) => {
