@@ -49,8 +49,9 @@ drive(t, {
 
 drive(t, {
   name: 'npm',
-  version: ['npm', '--version'],
-  from: 'comes with Node',
+  // Its package is made with tar.
+  version: ['sh', '-c', 'command -v tar >/dev/null && npm --version'],
+  from: 'comes with Node, and takes tar',
   schemes: ['http', 'https'],
   keepAlive: ['http', 'https'],
   urls: ['http://npm.test/thing', 'https://npm.test/thing'],

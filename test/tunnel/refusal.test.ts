@@ -5,6 +5,7 @@ import tls from 'node:tls'
 import t from 'tap'
 import type { Test } from 'tap'
 import { describeHandshakeFailure } from '../../plugin/tunnel/handshake'
+import { have } from '../ca/clients'
 import { start } from '../support/proxy'
 import type { Proxy } from '../support/proxy'
 import { echo, PROX, recorded, run } from './support'
@@ -17,7 +18,7 @@ async function startRecorded (t: Test): Promise<{ proxy: Proxy, failed: Recorded
   return { failed: recorded<HandshakeFailed>(t, 'handshake:failed'), proxy: await start(t, { prox: PROX }, echo) }
 }
 
-t.test('programs that send an alert', async (t) => {
+t.test('programs that send an alert', { skip: have('curl openssl python3') }, async (t) => {
   const { proxy, failed } = await startRecorded(t)
   const address = `127.0.0.1:${proxy.port}`
   const python = (version: string): string => `
