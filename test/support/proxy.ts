@@ -23,7 +23,7 @@ import type { Test } from 'tap'
 import fastifyProx from '../../plugin/index'
 import { Log } from './log'
 import { RawClient, connect } from './raw'
-import type { RawResponse } from './raw'
+import type { Owner, RawResponse } from './raw'
 
 export interface ProxyOptions {
   /** Options of Fastify: `https`, `http2`, `serverFactory`, … */
@@ -57,12 +57,12 @@ export async function start (t: Test, options: ProxyOptions = {}, setup?: Setup)
 }
 
 export class Proxy {
-  readonly #t: Test
+  readonly #t: Owner
   readonly #secure: tls.ConnectionOptions | undefined
   readonly app: FastifyInstance
   readonly log: Log
 
-  constructor (t: Test, app: FastifyInstance, log: Log, secure?: tls.ConnectionOptions) {
+  constructor (t: Owner, app: FastifyInstance, log: Log, secure?: tls.ConnectionOptions) {
     this.#t = t
     this.#secure = secure
     this.app = app
@@ -118,7 +118,7 @@ export class Proxy {
 }
 
 /** TLS on a socket, up to the end of the handshake; rejects when the certificate is not good for the host. */
-export async function secure (t: Test, socket: Duplex, authority: string, options: tls.ConnectionOptions): Promise<RawClient<tls.TLSSocket>> {
+export async function secure (t: Owner, socket: Duplex, authority: string, options: tls.ConnectionOptions): Promise<RawClient<tls.TLSSocket>> {
   const host = authority.slice(0, authority.lastIndexOf(':')).replace(/[[\]]/g, '')
   const client = new RawClient(t, tls.connect({ socket, host, ...(net.isIP(host) === 0 && { servername: host }), ...options }))
   await once(client.socket, 'secureConnect')

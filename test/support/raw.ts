@@ -19,6 +19,9 @@ import tls from 'node:tls'
 import type { Duplex } from 'node:stream'
 import type { Test } from 'tap'
 
+/** Says when clients are to be gone: a test, as a rule. */
+export type Owner = Pick<Test, 'teardown'>
+
 export interface RawResponse {
   readonly version: string
   readonly status: number
@@ -38,7 +41,7 @@ export class RawClient<Socket extends Duplex = Duplex> {
   #ended = false
   readonly #listeners: Array<[event: string, listener: (bytes: Buffer) => void]>
 
-  constructor (t: Test, socket: Socket) {
+  constructor (t: Owner, socket: Socket) {
     this.socket = socket
     const end = (): void => {
       this.#ended = true
@@ -166,7 +169,7 @@ export class RawClient<Socket extends Duplex = Duplex> {
 }
 
 /** A raw client on a connection of its own, with TLS if `secure` is given. */
-export async function connect (t: Test, address: net.NetConnectOpts, secure?: tls.ConnectionOptions): Promise<RawClient<net.Socket>> {
+export async function connect (t: Owner, address: net.NetConnectOpts, secure?: tls.ConnectionOptions): Promise<RawClient<net.Socket>> {
   const socket = secure === undefined ? net.connect(address) : tls.connect({ ...address, ...secure })
   const client = new RawClient<net.Socket>(t, socket)
   await once(socket, secure === undefined ? 'connect' : 'secureConnect')

@@ -17,6 +17,7 @@ import type tls from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import type { Proxy } from '../support/proxy'
+import type { Owner } from '../support/raw'
 
 export const PROX = { resolver: '/p/' }
 
@@ -28,19 +29,19 @@ export function echo (app: FastifyInstance): void {
 }
 
 /** An HTTP/2 client on a socket. */
-export function h2Over (t: Test, socket: Duplex, url: string): ClientHttp2Session {
+export function h2Over (t: Owner, socket: Duplex, url: string): ClientHttp2Session {
   const session = http2.connect(url, { createConnection: () => socket })
   session.on('error', () => {})
   t.teardown(() => session.destroy())
   return session
 }
 
-export async function h2 (t: Test, proxy: Proxy, authority: string, options: tls.ConnectionOptions = {}): Promise<ClientHttp2Session> {
+export async function h2 (t: Owner, proxy: Proxy, authority: string, options: tls.ConnectionOptions = {}): Promise<ClientHttp2Session> {
   const client = await proxy.tls(authority, { ALPNProtocols: ['h2'], ...options })
   return h2Over(t, client.detach(), `https://${authority}`)
 }
 
-export async function h2c (t: Test, proxy: Proxy, authority: string): Promise<ClientHttp2Session> {
+export async function h2c (t: Owner, proxy: Proxy, authority: string): Promise<ClientHttp2Session> {
   return h2Over(t, (await proxy.tunnel(authority)).detach(), `http://${authority}`)
 }
 
