@@ -27,6 +27,15 @@ export function passAddress (from: Socket, to: object): void {
   addressed._sockname = { address: localAddress, port: localPort, family: remoteFamily }
 }
 
+/** What a reset is on a socket. */
+class ResetError extends Error {
+  readonly code = 'ECONNRESET'
+
+  constructor () {
+    super('the client reset the stream')
+  }
+}
+
 class StreamSocket extends Duplex {
   readonly #stream: ServerHttp2Stream
   #reading = false
@@ -46,8 +55,9 @@ class StreamSocket extends Duplex {
     this.remoteFamily = connection.remoteFamily
     this.localAddress = connection.localAddress
     this.localPort = connection.localPort
-    stream.on('error', (err) => this.destroy(err))
-    stream.on('close', () => this.destroy())
+    // Which errors there are, and when, differs between versions of Node; the end says it all.
+    stream.on('error', () => {})
+    stream.on('close', () => this.destroy(stream.rstCode === constants.NGHTTP2_NO_ERROR ? undefined : new ResetError()))
     stream.on('timeout', () => this.emit('timeout'))
   }
 
@@ -74,7 +84,8 @@ class StreamSocket extends Duplex {
       this.bytesRead += chunk.length
       if (!this.push(chunk)) this.#stream.pause()
     })
-    this.#stream.on('end', () => this.push(null))
+    // Node tells of a reset as an end at first.
+    this.#stream.on('end', () => setImmediate(() => { if (!this.#stream.aborted) this.push(null) }))
   }
 
   override _write (chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {

@@ -87,7 +87,7 @@ t.test('requests of every kind, on one connection', async (t) => {
   t.match((await ask(session, { ':scheme': 'http', ':authority': 'example.com:8080', ':path': '/absolute?a=1' })).json(),
     { url: 'http://example.com:8080/absolute?a=1', scheme: 'http', host: 'example.com:8080', tunnel: null }, 'and no tunnel for an http: URL')
   t.match((await ask(session, { ':method': 'OPTIONS', ':scheme': 'http', ':authority': 'example.com', ':path': '*' })).json(), { url: 'http://example.com/' })
-  t.equal((await ask(session, { ':scheme': 'http', ':authority': 'user@example.com', ':path': '/' })).status, 400)
+  t.equal((await ask(session, { ':scheme': 'http', ':authority': 'example.com:99999', ':path': '/' })).status, 400)
   t.equal((await ask(session, { ':path': '/nowhere' })).status, 404, 'what is for this server goes to its routes')
   t.same(proxy.log.messages('error'), [])
 })
@@ -196,7 +196,7 @@ t.test('ends', async (t) => {
   reset.write('GET / HTTP/1.1\r\nHost: reset.test\r\n\r\n')
   await proxy.log.next(/incoming request/)
   reset.close(http2.constants.NGHTTP2_INTERNAL_ERROR)
-  t.match(await closed.next(), { authority: 'reset.test:80', reason: 'ERR_HTTP2_STREAM_ERROR' })
+  t.match(await closed.next(), { authority: 'reset.test:80', reason: 'ECONNRESET' })
 
   const waiting = new RawClient(t, await http2Proxy.tunnel('gone.test:80'))
   waiting.write('GET / HTTP/1.1\r\nHost: gone.test\r\n\r\n')
