@@ -25,7 +25,7 @@ const UPGRADE = 'GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: 
 
 const CLOSED = /^tunnel to \S+ closed/
 
-const STORMS = Number(process.env.STORMS ?? 3)
+const STORMS = Number(process.env.STORMS ?? 2)
 const CLIENTS = 2_000
 
 /** Tells a test that a request has come. */
