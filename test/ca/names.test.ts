@@ -31,7 +31,7 @@ t.test('what is not a host is refused', async t => {
   const malformed = [
     '', '.', '..', 'a..b', '.a', 'a.com..', ' a.com', 'a.com ', 'a b.com', 'a\tb.com', 'a\nb.com', 'a\0b.com',
     'a/b', 'a?b', 'a#b', 'a\\b', 'user@a.com', 'a.com:443', 'a%20b.com', '*.example.com', '<a>', 'a|b', 'a^b', 'a"b',
-    'a!b', 'a,b', 'a;b', 'a&b', '(a)', "a'b", 'a$b', 'a+b', 'a=b', 'a~b', 'a`b', '{a}', 'xn--a', '1.2.3.4.5', '256.1.1.1',
+    'a!b', 'a,b', 'a;b', 'a&b', '(a)', "a'b", 'a$b', 'a+b', 'a=b', 'a~b', 'a`b', '{a}', '1.2.3.4.5', '256.1.1.1',
     'foo.123', '[1.2.3.4]', '[::1', '::1]', '[::1]:443', 'fe80::1%eth0', '[fe80::1%25eth0]', '[a.com]', '[]', ':::',
     `${'a'.repeat(64)}.com`, `${`${'a'.repeat(49)}.`.repeat(5)}comm`
   ]

@@ -11,6 +11,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { CertificateAuthority } from '../../plugin/ca/authority'
 import { certauthBundle, mitmproxyBundle, mkcertBundle } from './bundles'
+import { KNOWS_IPV6 } from '../support/identity'
 import { have } from './clients'
 import { handshake, serve } from './loopback'
 
@@ -197,6 +198,7 @@ const CLIENTS: Record<string, { needs: string | null, client: Client, refuses?: 
   },
   Node: {
     needs: null,
+    ...(!KNOWS_IPV6 && { refuses: /:/ }),
     client: async targets => await each(targets, async ({ ca, host, port }) => await handshake(port, {
       ca: readFileSync(ca),
       host: host === '::1' ? '::1' : '127.0.0.1',

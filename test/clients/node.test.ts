@@ -45,8 +45,8 @@ drive(t, {
   version: installed('axios'),
   from: 'npm: axios',
   schemes: ['http', 'https'],
-  // Its agent for tunnels keeps none.
-  keepAlive: ['http'],
+  // Where Node's own agent knows of proxies axios leaves tunnels to it; the agent of axios keeps none.
+  keepAlive: process.allowedNodeEnvironmentFlags.has('--use-env-proxy') ? ['http', 'https'] : ['http'],
   run: node('get-axios.mjs')
 })
 

@@ -22,6 +22,7 @@ import type { FastifyInstance, FastifyListenOptions, FastifyServerOptions } from
 import type { Test } from 'tap'
 import fastifyProx from '../../plugin/index'
 import { Log } from './log'
+import { checkServerIdentity } from './identity'
 import { RawClient, connect } from './raw'
 import type { Owner, RawResponse } from './raw'
 
@@ -120,7 +121,7 @@ export class Proxy {
 /** TLS on a socket, up to the end of the handshake; rejects when the certificate is not good for the host. */
 export async function secure (t: Owner, socket: Duplex, authority: string, options: tls.ConnectionOptions): Promise<RawClient<tls.TLSSocket>> {
   const host = authority.slice(0, authority.lastIndexOf(':')).replace(/[[\]]/g, '')
-  const client = new RawClient(t, tls.connect({ socket, host, ...(net.isIP(host) === 0 && { servername: host }), ...options }))
+  const client = new RawClient(t, tls.connect({ socket, host, ...(net.isIP(host) === 0 && { servername: host }), checkServerIdentity, ...options }))
   await once(client.socket, 'secureConnect')
   return client
 }

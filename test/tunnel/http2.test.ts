@@ -83,7 +83,9 @@ t.test('the authority of a request', async (t) => {
   t.same(await url('www.example.com:8443'), ['https://www.example.com:8443/', 'www.example.com:8443'])
   t.equal(await url('example.org'), 421)
   t.equal(await url('a.b.example.com'), 421, 'a wildcard is for one label')
-  t.equal(await url('user@example.com'), 400)
+  t.equal(await url('a..example.com'), 400)
+  // Newer versions of Node end the stream themselves.
+  t.match(await url('user@example.com').catch(({ code }) => code), /^(?:400|ERR_HTTP2_STREAM_ERROR)$/)
   t.match((await ask(session, { ':path': '/', ':authority': 'example.org' })).json(), { code: 'FST_PROX_MISDIRECTED' })
   t.equal((await ask(session, { ':path': '/', host: 'api.example.com' })).json().url, 'https://api.example.com/', 'the Host field in its place')
   t.equal((await ask(session, { ':path': '*', ':method': 'OPTIONS' })).json().url, 'https://www.example.com/')

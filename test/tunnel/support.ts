@@ -58,8 +58,11 @@ export async function ask (session: ClientHttp2Session, headers: OutgoingHttpHea
   if (body !== undefined) stream.end(body)
   let trailers = {}
   stream.on('trailers', (fields) => { trailers = fields })
-  const [fields] = await once(stream, 'response') as [IncomingHttpHeaders & { ':status': number }]
-  const content = Buffer.concat(await stream.toArray() as Buffer[])
+  // Read from the beginning: a stream may have ended by the turn after its response.
+  const [[fields], chunks] = await Promise.all([
+    once(stream, 'response') as Promise<[IncomingHttpHeaders & { ':status': number }]>, stream.toArray() as Promise<Buffer[]>
+  ])
+  const content = Buffer.concat(chunks)
   return { status: fields[':status'], headers: fields, trailers, body: content, json: () => JSON.parse(content.toString()) }
 }
 
