@@ -9,6 +9,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { WebSocket } from 'ws'
 import fastifyProx from '../plugin/index'
+import { OLDEST } from './support/oldest'
 import { create, LOOPBACK, start } from './support/proxy'
 import type { Proxy } from './support/proxy'
 import type { RawResponse } from './support/raw'
@@ -201,7 +202,7 @@ t.test('a proxy app', async (t) => {
       }
     })
     t.equal(await bodyOf(proxy.get('http://api.test/v1')), 'v1 /v1 /v1')
-    t.equal(await bodyOf(proxy.get('http://api.test/v1/?a')), 'v1 /v1/?a /v1')
+    t.equal(await bodyOf(proxy.get('http://api.test/v1/?a')), `v1 /v1/?a ${OLDEST ? '/v1/' : '/v1'}`)
     t.equal(await bodyOf(proxy.get('http://api.test/v1/charges')), 'v1 charges /v1/charges /v1/charges')
     t.equal(await bodyOf(proxy.get('http://api.test/v1/no-slash')), 'no slash')
     t.equal(await bodyOf(proxy.get('http://api.test/v1/no-slash/')), 'star /v1/no-slash/')
@@ -245,7 +246,7 @@ t.test('a proxy app', async (t) => {
     })
     const client = await proxy.client()
     const path = `/${'x'.repeat(101)}`
-    for (const [target, status] of [['http://app.test/%zz', 400], [`http://app.test${path}`, 414], ['http://other.test/%zz', 400]] as const) {
+    for (const [target, status] of [['http://app.test/%zz', 400], [`http://app.test${path}`, OLDEST ? 404 : 414], ['http://other.test/%zz', 400]] as const) {
       const response = await client.ask('GET', target)
       t.equal(response.status, status)
       t.notMatch(response.body, '~', 'nothing private is told')

@@ -5,6 +5,7 @@ import type { IncomingHttpHeaders } from 'node:http2'
 import type { NetConnectOpts } from 'node:net'
 import { Readable } from 'node:stream'
 import t from 'tap'
+import { OLDEST } from '../support/oldest'
 import { start } from '../support/proxy'
 import type { Proxy } from '../support/proxy'
 import type { RawClient } from '../support/raw'
@@ -167,7 +168,7 @@ t.test('streams that are aborted, by either side', async (t) => {
   t.equal((await ask(session, { ':path': '/whole' })).body.toString(), 'whole', 'the session goes on')
 })
 
-t.test('trailers, both ways', async (t) => {
+t.test('trailers, both ways', { skip: OLDEST && 'Fastify 5.0.0 sends no trailers over HTTP/2' }, async (t) => {
   const proxy = await start(t, { prox: PROX }, (app) => {
     app.post('/p/*', async ({ raw, body }, reply) => {
       reply.trailer('x-sum', async () => '6')

@@ -1,0 +1,10 @@
+/** The oldest Fastify that is supported does some things otherwise than the newest, where the tests look as well. */
+import Fastify from 'fastify'
+import type { FastifyServerOptions } from 'fastify'
+
+export const OLDEST = Fastify().version === '5.0.0'
+
+/** Settings of the router, where this Fastify takes them. */
+export function router (options: object): FastifyServerOptions {
+  return (OLDEST ? options : { routerOptions: options }) as FastifyServerOptions
+}
