@@ -324,7 +324,8 @@ t.test(`${STORMS} storms of ${CLIENTS}`, async (t) => {
   for (const after of counts) t.strictSame(after, before)
   const growth = (numbers: number[]): number => (numbers.at(-1)! - numbers[0]!) / CLIENTS / (numbers.length - 1)
   t.ok(growth(objects) < 0.5, `objects after each storm: ${objects.join(', ')}`)
-  t.ok(growth(heap) < 100, `heap after each storm: ${heap.map((bytes) => (bytes / 1e6).toFixed(2)).join(', ')} MB`)
+  // What V8 compiles meanwhile is part of it; an object more for each client is seen above.
+  t.ok(growth(heap) < 300, `heap after each storm: ${heap.map((bytes) => (bytes / 1e6).toFixed(2)).join(', ')} MB`)
 })
 
 t.test('errors of TLS after the handshake', async (t) => {
