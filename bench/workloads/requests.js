@@ -39,7 +39,6 @@ export const http2KeepAlive = {
   name: 'http2',
   title: 'Keep-alive requests in tunnels, HTTP/2',
   unit: 'request',
-  goal: 1.0,
   options: { https: true, http2: true },
   contenders: ['fastify', 'fastify-prox', 'mockttp'],
   absent: { 'http-mitm-proxy': 'speaks no HTTP/2' },

@@ -80,12 +80,14 @@ class StreamSocket extends Duplex {
       return
     }
     this.#reading = true
-    this.#stream.on('data', (chunk: Buffer) => {
-      this.bytesRead += chunk.length
-      if (!this.push(chunk)) this.#stream.pause()
-    })
+    this.#stream.on('data', this.#onData)
     // Node tells of a reset as an end at first.
     this.#stream.on('end', () => setImmediate(() => { if (!this.#stream.aborted) this.push(null) }))
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.bytesRead += chunk.length
+    if (!this.push(chunk)) this.#stream.pause()
   }
 
   override _write (chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
@@ -102,7 +104,7 @@ class StreamSocket extends Duplex {
   }
 
   override _destroy (err: Error | null, callback: Callback): void {
-    const stream = this.#stream
+    const stream = this.#stream.off('data', this.#onData)
     // A reset might overtake what the client has not read yet.
     if (err === null && stream.writableFinished) linger(stream)
     else stream.close(err === null ? constants.NGHTTP2_NO_ERROR : constants.NGHTTP2_CONNECT_ERROR)

@@ -192,6 +192,14 @@ t.test('ends', async (t) => {
   idle.socket.end()
   t.match(await closed.next(), { authority: 'idle.test:80', reason: 'idle' })
 
+  const late = await http2Proxy.tunnel('late.test:80')
+  late.write('POST / HTTP/1.1\r\nHost: late.test\r\nConnection: close\r\n\r\n')
+  t.match((await late.reduce((text: string, chunk) => text + String(chunk), '')), /^HTTP\/1.1 200 /)
+  const lateEnd = once(late, 'close')
+  late.end(Buffer.alloc(100_000, 'what nobody waits for'))
+  await lateEnd
+  t.match(await closed.next(), { authority: 'late.test:80', reason: 'closed by the client' })
+
   const reset = await http2Proxy.tunnel('reset.test:80')
   reset.write('GET / HTTP/1.1\r\nHost: reset.test\r\n\r\n')
   await proxy.log.next(/incoming request/)
