@@ -7,7 +7,7 @@ const transfer = {
   goal: 1.05,
   options: { https: true },
   /** A round is long: one transfer of each contender. */
-  rounds: 0.4,
+  rounds: 0.6,
   contenders: ['fastify', 'fastify-prox', 'mockttp', 'http-mitm-proxy'],
   prepare: (contender) => contender,
   dispose () {}

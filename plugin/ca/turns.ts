@@ -1,7 +1,7 @@
 /** Work that comes in crowds, done in turns, so that the event loop gets its own turn in between. */
 
 /** How long one turn lasts, in milliseconds; the last job of a turn may end after it. */
-const TURN = 2
+const TURN = 1
 
 interface Job {
   run (): void
