@@ -42,7 +42,7 @@ export interface CertificateAuthorityOptions {
   wildcards?: boolean
   /** How many secure contexts are kept, about 25 KiB each. Default 1,000. */
   cacheSize?: number
-  /** What else `tls.createSecureContext` takes for every leaf: `minVersion`, `ciphers`, … Not `key`, `cert`, `pfx`. */
+  /** What else `tls.createSecureContext` takes for every leaf: `minVersion`, `ciphers` (Node's, with AES-128 first), … Not `key`, `cert`, `pfx`. */
   tls?: SecureContextOptions
 }
 

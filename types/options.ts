@@ -94,7 +94,7 @@ export interface FastifyProxOptions {
   websockets?: boolean
   /** Offers HTTP/2 inside tunnels (ALPN `h2`, and prior knowledge). Default `true`. */
   http2?: boolean
-  /** What `tls.createSecureContext` takes inside tunnels: `minVersion`, `ciphers`, … */
+  /** What `tls.createSecureContext` takes inside tunnels: `minVersion`, `ciphers` (Node's, with AES-128 first), … */
   tls?: SecureContextOptions
   /** File that TLS secrets of tunnels are appended to, in the format of `SSLKEYLOGFILE`. Default: none. */
   keyLogFile?: string

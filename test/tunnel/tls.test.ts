@@ -154,6 +154,15 @@ t.test('the tls option', async (t) => {
   t.match(await proxy.log.next(/closed: TLS handshake failed/), { level: 'info', code: 'ERR_SSL_UNSUPPORTED_PROTOCOL' })
 })
 
+t.test('ciphers in the order of the proxy, the quickest first', async (t) => {
+  const cipherOf = async (options: object): Promise<string> => {
+    const proxy = await start(t, { prox: { ...PROX, tls: options } }, echo)
+    return (await proxy.tls('example.com:443')).socket.getCipher().name
+  }
+  t.equal(await cipherOf({}), 'TLS_AES_128_GCM_SHA256')
+  t.equal(await cipherOf({ honorCipherOrder: false }), tls.DEFAULT_CIPHERS.split(':')[0], 'the client has one of its own')
+})
+
 t.test('the server name decides', async (t) => {
   const proxy = await start(t, { prox: PROX }, echo)
   const ask = async (authority: string, options: tls.ConnectionOptions): Promise<unknown> => {
