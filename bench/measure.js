@@ -17,7 +17,12 @@ export async function measure (workload, effort) {
   const runners = []
   try {
     for (const entry of entries) runners.push(await Runner.start(workload, entry, effort))
-    for (const runner of runners) await runner.warmUp(effort)
+    for (const runner of runners) await runner.warmUp(effort.warmUp / 2)
+    for (const runner of runners) await runner.age()
+    // In turns too: V8 throws away the code of a process that has nothing to do while others warm up.
+    while (!runners.every((runner) => runner.isWarm(effort))) {
+      for (const runner of runners) await runner.warmUp(effort.block)
+    }
     const rounds = Math.ceil(effort.rounds * (workload.rounds ?? 1))
     for (let round = 0; round < rounds; round++) {
       // Whoever comes after somebody finds the caches as he left them: the order goes round.
@@ -42,6 +47,7 @@ class Runner {
   /** Of each round: CPU time in microseconds per unit, and units per second. */
   cpu = []
   #throughput = []
+  #warmUp = { units: 0, elapsed: 0 }
 
   static async start (workload, entry, { execArgv }) {
     const runner = new Runner()
@@ -54,17 +60,23 @@ class Runner {
     return runner
   }
 
-  async warmUp ({ block, warmUp, warmUpMax }) {
+  /** Whether V8 has had enough to warm up with. */
+  isWarm ({ warmUp, warmUpMax }) {
     const { warmUpUnits = 0 } = this.#workload
-    const begin = performance.now()
-    const elapsed = () => performance.now() - begin
+    if (this.#failure !== null) return true
+    return this.#warmUp.elapsed >= warmUp && (this.#warmUp.units >= warmUpUnits || this.#warmUp.elapsed >= warmUpMax)
+  }
+
+  async warmUp (milliseconds) {
     await this.#attempt(async () => {
-      let units = await this.#workload.run(this.#state, begin + warmUp / 2)
-      await this.#contender.age()
-      while (elapsed() < warmUp || (units < warmUpUnits && elapsed() < warmUpMax)) {
-        units += await this.#workload.run(this.#state, performance.now() + block)
-      }
+      const begin = performance.now()
+      this.#warmUp.units += await this.#workload.run(this.#state, begin + milliseconds)
+      this.#warmUp.elapsed += performance.now() - begin
     })
+  }
+
+  async age () {
+    await this.#attempt(() => this.#contender.age())
   }
 
   async turn (milliseconds) {
