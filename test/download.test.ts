@@ -20,7 +20,6 @@ import { CertificateAuthority } from '../plugin/ca/authority'
 import { directNotice, downloadApp } from '../plugin/download'
 import type { PublicCertificate } from '../plugin/download/certificate'
 import fastifyProx from '../plugin/index'
-import { OLDEST } from './support/oldest'
 
 const HOST = 'fastify-prox'
 const ROUTES = ['/download', '/download/', '/download/trusted.css', '/download/env', '/download/pem', '/download/cer', '/download/p12', '/download/mobileconfig', '/proxy.pac']
@@ -410,7 +409,7 @@ t.test('asked directly', async (t) => {
     t.equal(await autoConfigurationOf(t, answerOf(request)), 'HTTPS proxy.example:443')
   })
 
-  t.test('a unix socket', { skip: OLDEST && 'Fastify 5.0.0 knows no host that is blank' }, async (t) => {
+  t.test('a unix socket', async (t) => {
     const socketPath = await temporarySocket(t)
     await serve(t, directNotice({ host: HOST }), Fastify(), { path: socketPath })
     const get = (path: string): Promise<Answer> => answerOf(http.request({ socketPath, path, headers: { host: ' ' }, agent: false }))
