@@ -89,8 +89,9 @@ export class Ingress {
   }
 
   /**
-   * Takes in a request that is for a proxy by its own words; `url` is what it asks for. The caller routes it when this returns, or when the promise
-   * that it returned is fulfilled; it never rejects: what goes wrong is answered by the application's error handler.
+   * Takes in a request that is for a proxy by its own words; `url` is what it asks for. The caller routes it when this
+   * returns, or when the promise that it returned is fulfilled; it never rejects: what goes wrong is answered by the
+   * application's error handler.
    */
   absolute (raw: RawRequest, url: string, upgrade = false): void | Promise<void> {
     const credentials = proxyCredentials(raw)

@@ -40,11 +40,10 @@ const HOSTS_OF_A_LEAF = 8
 /** Sets the sessions of this package apart (RFC 5246 7.4.1.2 leaves the context to the server). */
 const SESSION_CONTEXT = 'fastify-prox'
 
-/**
- * Node's own, but with the quickest one first: with SHA-256 in place of SHA-384 a new tunnel takes 5 % less CPU time
- * (measured by the benchmark).
- */
+/** With SHA-256 in place of SHA-384 a new tunnel takes 5 % less CPU time, measured by the benchmark. */
 const QUICKEST_CIPHER = 'TLS_AES_128_GCM_SHA256'
+
+/** Node's own, in its order but for the quickest one, which comes first. */
 const CIPHERS = DEFAULT_CIPHERS.split(':').sort((a, b) => Number(b === QUICKEST_CIPHER) - Number(a === QUICKEST_CIPHER)).join(':')
 
 /** Of `fastify-prox:certificate:minted`. */

@@ -43,7 +43,10 @@ export function reachedAddress (request: FastifyRequest): ProxyAddress | null {
 
 const AUTHORITY = /^(?:\[(?<v6>[0-9a-f:.]+)\]|(?<name>[a-z0-9._-]+))(?::(?<port>\d{1,5}))?$/i
 
-/** The address in the Host of a request that was sent to the server itself, else the one its connection ends at; Fastify 5.0 has none for a blank Host. */
+/**
+ * The address in the Host of a request that was sent to the server itself, else the one its connection ends at. For a
+ * blank Host, Fastify 5.0 has `undefined`.
+ */
 export function askedAddress (request: FastifyRequest): ProxyAddress | null {
   const { v6, name, port } = AUTHORITY.exec(request.host || '')?.groups ?? {}
   const hostname = v6 ?? name
