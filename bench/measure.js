@@ -19,7 +19,7 @@ export async function measure (workload, effort) {
     for (const entry of entries) runners.push(await Runner.start(workload, entry, effort))
     for (const runner of runners) await runner.warmUp(effort.warmUp / 2)
     for (const runner of runners) await runner.age()
-    // In turns too: V8 throws away the code of a process that has nothing to do while others warm up.
+    // In turns too: V8 shrinks the memory of a process that has nothing to do for seconds, which is slower for it.
     while (!runners.every((runner) => runner.isWarm(effort))) {
       for (const runner of runners) await runner.warmUp(effort.block)
     }

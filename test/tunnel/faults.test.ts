@@ -313,22 +313,22 @@ t.test(`${STORMS} storms of ${CLIENTS}`, async (t) => {
   for (let i = 0; i < STORMS; i++) {
     await storm()
     let after = alive(app.server)
-    // What Node keeps for a second, such as the date of its responses, has a timer.
-    for (let waits = 0; waits < 20 && after.timers > before.timers; waits++) {
+    const more = (what: 'objects' | 'emitters' | 'timers'): number => after[what] - before[what]
+    // What Node keeps for a second, such as the date of its responses, has a timer; V8 may hold on to the last messages.
+    for (let waits = 0; waits < 20 && (more('timers') > 0 || more('emitters') > 0); waits++) {
       await new Promise((resolve) => setTimeout(resolve, 100))
       after = alive(app.server)
     }
     heap.push(process.memoryUsage().heapUsed)
-    const more = (what: 'objects' | 'emitters' | 'timers'): number => after[what] - before[what]
     t.strictSame([after.sockets, after.tunnels, after.listeners], [before.sockets, before.tunnels, before.listeners])
     t.ok(more('timers') <= 0, `timers: ${after.timers} after ${before.timers}`)
-    // A moment and an end that leave one behind do so in each of their turns; Node and V8 hold on to a last message or two.
-    t.ok(more('emitters') < turns / 2, `emitters: ${after.emitters} after ${before.emitters}`)
+    // A moment and an end that leave one behind do so in each of their turns. V8 was seen to hold on to two.
+    t.ok(more('emitters') < turns / 4, `emitters: ${after.emitters} after ${before.emitters}`)
     t.ok(more('objects') < 10 * turns * (i + 1), `objects: ${after.objects} after ${before.objects}`)
   }
-  // What V8 compiles meanwhile is part of it: the first storms grow by half a megabyte.
-  const growth = (heap.at(-1)! - heap[0]!) / STORMS
-  t.ok(growth < 1_000 * CLIENTS, `heap: ${heap.map((bytes) => (bytes / 1e6).toFixed(2)).join(', ')} MB`)
+  // What V8 compiles meanwhile is part of it.
+  const growth = (heap.at(-1)! - heap[0]!) / CLIENTS / STORMS
+  t.ok(growth < 300, `heap: ${heap.map((bytes) => (bytes / 1e6).toFixed(2)).join(', ')} MB`)
 })
 
 t.test('errors of TLS after the handshake', async (t) => {
