@@ -3,7 +3,7 @@ import fastifyProx from './index.js'
 
 export type * from '../types/ca.js'
 export type * from '../types/options.js'
-export type * from '../types/programs.js'
+export type * from '../types/clients.js'
 export type * from '../types/request.js'
 export default fastifyProx
 export { fastifyProx }

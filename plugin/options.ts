@@ -4,7 +4,7 @@ import type { CertificateAuthorityOptions } from '../types/ca'
 import type { SecureContextOptions } from 'node:tls'
 import type { CertificateAuthority } from './ca/authority'
 import { FST_PROX_INVALID_OPTION, show } from './errors'
-import { fixedResolver } from './resolvers'
+import { fixedResolver } from './routing/resolvers'
 
 /** The options of the plugin, complete. */
 export interface Settings {

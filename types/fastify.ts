@@ -1,7 +1,7 @@
 /** What the plugin adds to Fastify's own types. */
 import type { CertificateAuthority } from '../plugin/ca/authority'
 import type { ProxyResolver } from './options'
-import type { InjectProxy, ProxyAccess, ProxyDispatcher, ProxyEnvironment } from './programs'
+import type { InjectProxy, ProxyAccess, ProxyDispatcher, ProxyEnvironment } from './clients'
 import type { ProxyRequest } from './request'
 
 declare module 'fastify' {

@@ -21,7 +21,7 @@ import { certificatePkcs12 } from './pkcs12'
 import { FileStore, loadOrMake } from './storage'
 import type { Warning } from './storage'
 import { TICKET_PERIOD, ticketKeys } from './tickets'
-import { Turns } from './turns'
+import { Turns } from './time-sliced-queue'
 import { certificatePem, leafSigner, publicKeyInfo, readConstraints } from './x509'
 
 export type { IssuedCertificate, Leaf } from '../../types/ca'

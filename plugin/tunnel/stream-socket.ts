@@ -3,7 +3,7 @@ import { constants } from 'node:http2'
 import type { Http2ServerRequest, ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
-import { linger } from './linger'
+import { linger } from './lingering-close'
 
 type Callback = (err?: Error | null) => void
 

@@ -1,0 +1,72 @@
+/**
+ * The proxy app of the download host: the CA certificate in every form that a client takes, a page that says what to
+ * do with it, and what points programs at the proxy. It sees the public side of the CA alone.
+ */
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import { UNKNOWN_ADDRESS, reachedAddress } from './address'
+import type { PublicCertificate } from './certificate'
+import { certificatePage } from './page'
+import { appleProfile } from './profile'
+import { environmentScript } from './scripts'
+import { TEXT, send, sendAutoConfiguration, sendNoAddress, sendPage } from './send'
+import { TRUSTED_STYLE } from './style'
+
+export { directNotice } from './direct'
+
+export interface DownloadOptions {
+  ca: PublicCertificate
+  /** The download host: the name under which clients of the proxy reach these routes. */
+  host: string
+}
+
+/**
+ * The proxy app of the download host: `/download`, what is below it, and `/proxy.pac`. To be registered in a context
+ * of its own; it adds routes and nothing else.
+ */
+export function downloadApp ({ ca, host }: DownloadOptions): FastifyPluginAsync {
+  return async (app) => {
+    // The prefix gives '/download' and '/download/', whatever `ignoreTrailingSlash` says.
+    await app.register(async (downloads) => addDownloads(downloads, ca, host), { prefix: '/download' })
+    get(app, '/proxy.pac', (request, reply) => sendAutoConfiguration(reply, reachedAddress(request)))
+  }
+}
+
+type App = Parameters<FastifyPluginAsync>[0]
+type Handler = (request: FastifyRequest, reply: FastifyReply) => FastifyReply
+
+/** With HEAD, whatever the application's `exposeHeadRoutes` says. */
+function get (app: App, url: string, handler: Handler): void {
+  app.get(url, { exposeHeadRoute: true }, handler)
+}
+
+function addDownloads (app: App, ca: PublicCertificate, host: string): void {
+  // The page's probe for trust: always by https, whatever the page came by.
+  const stylesheet = `https://${host}/download/trusted.css`
+
+  get(app, '/', (request, reply) => sendPage(reply, certificatePage({
+    ca,
+    host,
+    stylesheet,
+    proxy: reachedAddress(request) ?? UNKNOWN_ADDRESS,
+    secure: typeof request.proxy?.tunnel?.tlsVersion === 'string'
+  }), stylesheet))
+  get(app, '/trusted.css', (_request, reply) => send(reply, 'text/css; charset=utf-8', TRUSTED_STYLE))
+  get(app, '/env', (request, reply) => {
+    const proxy = reachedAddress(request)
+    return proxy === null ? sendNoAddress(reply) : send(reply, TEXT, environmentScript(ca, proxy))
+  })
+
+  get(app, '/pem', (_request, reply) => sendFile(reply, 'application/x-x509-ca-cert', 'pem', ca.certificatePem))
+  get(app, '/cer', (_request, reply) => sendFile(reply, 'application/pkix-cert', 'cer', ca.certificateDer))
+  get(app, '/p12', (_request, reply) => sendFile(reply, 'application/x-pkcs12', 'p12', ca.pkcs12()))
+  get(app, '/mobileconfig', (_request, reply) =>
+    sendFile(reply, 'application/x-apple-aspen-config', 'mobileconfig', appleProfile(ca, host)))
+}
+
+/**
+ * `inline` and not `attachment`: Firefox then offers to trust the certificate at once, and Safari to install the
+ * profile. A browser that can do neither saves it under this name.
+ */
+function sendFile (reply: FastifyReply, type: string, extension: string, body: string | Buffer): FastifyReply {
+  return send(reply.header('content-disposition', `inline; filename="fastify-prox-ca.${extension}"`), type, body)
+}

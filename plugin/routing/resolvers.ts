@@ -1,0 +1,36 @@
+/** Resolvers: from the full URL that a client asked for to a URL of the application. */
+import type { ProxyAuthResolverOptions, ProxyResolver, ResolverContext } from '../../types/options'
+import { FST_PROX_INVALID_OPTION, show } from '../errors'
+
+/**
+ * Resolves every URL to `prefix` followed by the URL.
+ * @param prefix begins with `/`; default `'/'`
+ */
+export function fixedResolver (prefix: string = '/'): ProxyResolver {
+  if (typeof prefix !== 'string' || prefix[0] !== '/') {
+    throw new FST_PROX_INVALID_OPTION('resolver', 'a prefix that begins with "/", or a function', show(prefix))
+  }
+  return (url) => prefix + url
+}
+
+/**
+ * Asks for Basic credentials (RFC 7617) and resolves a URL to `/<user name>/<URL>`, the user name percent-encoded.
+ * With `validate`, credentials that it does not accept are asked for again.
+ */
+export function proxyAuthResolver (options: ProxyAuthResolverOptions = {}): ProxyResolver {
+  const { realm = 'Please enter prefix path', validate } = options
+  if (typeof realm !== 'string' || !/^[\x20-\x7e]*$/.test(realm)) {
+    throw new FST_PROX_INVALID_OPTION('realm', 'a string of printable ASCII', show(realm))
+  }
+  if (validate !== undefined && typeof validate !== 'function') {
+    throw new FST_PROX_INVALID_OPTION('validate', 'a function of user name and password', show(validate))
+  }
+
+  const resolver: ProxyResolver = (url, { credentials }) => `/${encodeURIComponent(credentials!.username)}/${url}`
+  resolver.requireAuth = ({ credentials }: ResolverContext) => {
+    if (credentials === null || credentials.username === '') return realm
+    if (validate === undefined) return null
+    return Promise.resolve(validate(credentials.username, credentials.password)).then((valid) => valid === true ? null : realm)
+  }
+  return resolver
+}

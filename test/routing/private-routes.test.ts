@@ -1,0 +1,218 @@
+/** Nobody sees the private part of the route table, and every setting of Fastify's router holds in it. */
+import Fastify from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyServerOptions, RouteOptions } from 'fastify'
+import t from 'tap'
+import type { Test } from 'tap'
+import fastifyProx from '../../plugin/index'
+import { OLDEST, router } from '../support/oldest'
+import { create, start } from '../support/proxy'
+import type { Proxy } from '../support/proxy'
+
+const PRIVATE = '~fastify-prox'
+
+/** What a hook may ask a route for. */
+function describe ({ method, url, path, prefix, routePath, constraints }: RouteOptions & { path: string, prefix: string, routePath: string }): object {
+  return { method, url, path, prefix, routePath, constraints: { ...constraints } }
+}
+
+async function withApp (t: Test, fastify: FastifyServerOptions, app: FastifyPluginAsync, setup?: (app: FastifyInstance) => void): Promise<Proxy> {
+  return await start(t, { fastify, prox: { proxyApps: { 'app.test': app }, downloadHost: false } }, setup)
+}
+
+t.test('onRoute hooks see the URLs that routes were declared with', async (t) => {
+  const seen: Record<string, object[]> = { before: [], app: [], after: [] }
+  const stored: RouteOptions[] = []
+  const copies: RouteOptions[] = []
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.addHook('onRoute', (route) => { seen.before!.push(describe(route)) })
+  await app.register(fastifyProx, {
+    downloadHost: false,
+    ca: { store: new Map() },
+    proxyApps: {
+      'app.test': async (app) => {
+        app.addHook('onRoute', (route) => { seen.app!.push(describe(route)) })
+        app.post('/in-app', async () => 'in app')
+        app.register(async (v1) => { v1.delete('/', async () => 'v1') }, { prefix: '/v1' })
+      }
+    }
+  })
+  app.addHook('onRoute', (route) => {
+    copies.push({ ...route })
+    stored.push(route)
+    seen.after!.push(describe(route))
+    if (stored.length > 1) seen.after!.push({ earlier: stored.at(-2)?.url })
+  })
+  app.put('/constrained', { constraints: { proxyHost: 'Other.test' } }, async () => 'constrained')
+  t.equal(stored[0]?.url, '/constrained', 'at once')
+  app.put('/main', async () => 'main')
+  await app.ready()
+
+  const inApp = { method: 'POST', url: '/in-app', path: '/in-app', prefix: '', routePath: '/in-app', constraints: { proxyHost: 'app.test' } }
+  const v1 = { method: 'DELETE', url: '/v1', path: '/v1', prefix: '/v1', routePath: '', constraints: { proxyHost: 'app.test' } }
+  const constrained = { method: 'PUT', url: '/constrained', path: '/constrained', prefix: '', routePath: '/constrained', constraints: { proxyHost: 'other.test' } }
+  t.strictSame(seen.app, [inApp, v1])
+  t.match(seen.before!.filter((route) => 'method' in route && route.method !== 'GET' && route.method !== 'CONNECT'), [
+    { ...inApp, constraints: {} }, { ...v1, constraints: {} }, { ...constrained, constraints: { proxyHost: 'Other.test' } }, { url: '/main', constraints: {} }
+  ])
+  t.match(seen.after, [constrained, { url: '/main' }, { earlier: '/constrained' }])
+  t.strictSame(stored.map(({ url }) => url), ['/constrained', '/main'], 'for ever')
+  t.match(copies, [{ url: '/constrained', method: 'PUT' }, { url: '/main' }])
+  t.notMatch(JSON.stringify([seen, stored, copies]), PRIVATE)
+})
+
+t.test('a hook may add a route for what it sees', async (t) => {
+  const proxy = await withApp(t, {}, async (app) => {
+    app.addHook('onRoute', function (route) {
+      if (route.method !== 'GET' || route.url.startsWith('/copy')) return
+      this.route({ ...route, method: 'GET', url: `/copy${route.url}` })
+    })
+    app.get('/a', async ({ url }) => `a ${url}`)
+  })
+  t.equal((await proxy.get('http://app.test/a')).body, 'a /a')
+  t.equal((await proxy.get('http://app.test/copy/a')).body, 'a /copy/a')
+  t.equal((await proxy.get('http://other.test/copy/a')).status, 404)
+})
+
+t.test('a route that Fastify refuses is refused', async (t) => {
+  const refused = async (app: FastifyPluginAsync): Promise<void> => { await (await create(t, { prox: { proxyApps: { 'app.test': app } } })).app.ready() }
+  const handler = async (): Promise<void> => {}
+  await t.rejects(refused(async (app) => { app.get('', handler) }), /could not be empty/)
+  await t.rejects(refused(async (app) => { app.get('a', handler) }), /The first character/)
+  await t.rejects(refused(async (app) => { app.get('/*/a', handler) }), /Wildcard must be the last character/)
+})
+
+t.test('whatever a request passes sees the URL of the client', async (t) => {
+  const seen: Array<[who: string, url: string | undefined, method?: string]> = []
+  const fastify: FastifyServerOptions = {
+    genReqId (raw) {
+      seen.push(['genReqId', raw.url, raw.method])
+      return 'the-id'
+    },
+    rewriteUrl (raw) {
+      seen.push(['rewriteUrl', raw.url, raw.method])
+      return raw.url!.replace('/old', '/new')
+    },
+    childLoggerFactory (logger, bindings, options, raw) {
+      seen.push(['childLoggerFactory', raw.url, raw.method])
+      return logger.child(bindings, options)
+    }
+  }
+  const proxy = await withApp(t, fastify, async (app) => {
+    app.addHook('onRequest', async (request) => { seen.push(['onRequest', request.url, request.method]) })
+    app.get('/new/a', async (request) => ({ url: request.url, raw: request.raw.url, route: request.routeOptions.url }))
+    app.get('/own', {
+      childLoggerFactory (logger, bindings, options, raw) {
+        seen.push(['own childLoggerFactory', raw.url, raw.method])
+        return logger.child(bindings, options)
+      }
+    }, async (request) => request.id)
+  })
+  t.strictSame(JSON.parse((await proxy.get('http://app.test/old/a?b')).body), { url: '/new/a?b', raw: '/new/a?b', route: '/new/a' })
+  // The oldest takes a factory from the routes alone.
+  const steps = (all: string[][]): string[][] => all.filter(([step]) => !OLDEST || step !== 'childLoggerFactory')
+  t.strictSame(seen.splice(0), steps([
+    ['rewriteUrl', '/old/a?b', 'GET'], ['genReqId', '/new/a?b', 'GET'], ['childLoggerFactory', '/new/a?b', 'GET'], ['onRequest', '/new/a?b', 'GET']
+  ]), 'a URL that was rewritten finds a route of the app')
+  t.equal((await proxy.get('http://app.test/own')).body, 'the-id')
+  t.match(seen.splice(0), [['rewriteUrl'], ['genReqId'], ['own childLoggerFactory', '/own', 'GET'], ['onRequest']])
+
+  t.equal((await proxy.ask('PUT', 'http://bad@app.test/')).status, 400)
+  t.strictSame(seen.splice(0), steps([
+    ['rewriteUrl', 'http://bad@app.test/', 'PUT'], ['genReqId', 'http://bad@app.test/', 'PUT'], ['childLoggerFactory', 'http://bad@app.test/', 'PUT']
+  ]), 'a request that failed, too')
+  await proxy.tunnel('app.test:80')
+  t.strictSame(seen.splice(0), steps([
+    ['rewriteUrl', 'app.test:80', 'CONNECT'], ['genReqId', 'app.test:80', 'CONNECT'], ['childLoggerFactory', 'app.test:80', 'CONNECT']
+  ]), 'and a CONNECT')
+  t.notMatch(JSON.stringify(proxy.log.lines.map(({ req, res, err, ...line }) => ({ ...line, url: (req as { url?: string })?.url }))), PRIVATE)
+})
+
+t.test('settings of the router', async (t) => {
+  const app: FastifyPluginAsync = async (app) => {
+    app.get('/Case', async ({ url }) => `case ${url}`)
+    app.get('/slash/', async ({ url }) => `slash ${url}`)
+    app.get('/a/b', async ({ url }) => `duplicate ${url}`)
+    app.get('/query', async ({ query }) => query)
+    app.get('/:long/x', async ({ params }) => params)
+  }
+  const settings: Array<[routerOptions: object, target: string, body: string]> = [
+    [{ caseSensitive: false }, '/cASE?Q', 'case /cASE?Q'],
+    [{ ignoreTrailingSlash: true }, '/slash', 'slash /slash'],
+    [{ ignoreTrailingSlash: true }, '/Case/', 'case /Case/'],
+    [{ ignoreDuplicateSlashes: true }, '//a///b', 'duplicate //a///b'],
+    [{ useSemicolonDelimiter: true }, '/query;a=1', '{"a":"1"}'],
+    [{ querystringParser: (text: string) => ({ text }) }, '/query?a', '{"text":"a"}'],
+    [{ maxParamLength: 200 }, `/${'x'.repeat(150)}/x`, `{"long":"${'x'.repeat(150)}"}`]
+  ]
+  for (const [routerOptions, target, body] of settings) {
+    const proxy = await withApp(t, router(routerOptions), app)
+    t.equal((await proxy.get(`http://app.test${target}`)).body, body, Object.keys(routerOptions).join())
+    t.equal((await proxy.get('http://bad@app.test/')).status, 400, 'ours are found as well')
+    t.equal((await proxy.connect('app.test:80')).response.status, 200)
+  }
+})
+
+t.test('printRoutes has them all, and says the same every time', async (t) => {
+  const print = async (): Promise<string> => {
+    const { app } = await create(t, { prox: { proxyApps: { 'app.test': async (app) => { app.get('/in-app', async () => 'app') } } } })
+    await app.ready()
+    return app.printRoutes({ commonPrefix: false })
+  }
+  const printed = await print()
+  t.match(printed, /in-app \(GET, HEAD\) {"proxyHost":"app\.test"}/)
+  t.equal(await print(), printed)
+})
+
+t.test('HEAD routes are there where the application has them', async (t) => {
+  const proxy = await withApp(t, { exposeHeadRoutes: false }, async (app) => {
+    app.get('/', async () => 'app')
+    app.get('/with', { exposeHeadRoute: true }, async () => 'app')
+  })
+  t.equal((await proxy.ask('HEAD', 'http://app.test/')).status, 404)
+  t.equal((await proxy.ask('HEAD', 'http://app.test/with')).status, 200)
+})
+
+t.test('a wildcard or a parameter of the application swallows nothing', async (t) => {
+  const proxy = await withApp(t, {}, async (app) => { app.get('/a', async () => 'app') }, (app) => {
+    app.all('*', async ({ url }) => `star ${url}`)
+    app.get('/~:user/*', async ({ url }) => `home ${url}`)
+    app.get('/:a/:b', async ({ url }) => `parameters ${url}`)
+    app.get('/:a/:b/:c', async ({ url }) => `parameters ${url}`)
+  })
+  t.equal((await proxy.get('http://app.test/a')).body, 'app')
+  t.equal((await proxy.get('http://app.test/b')).body, 'star /b')
+  t.equal((await proxy.get('http://app.test/b/c')).body, 'parameters /b/c')
+  t.equal((await proxy.get('http://app.test/~user/c')).body, 'home /~user/c')
+  t.equal((await proxy.get(`http://app.test/${PRIVATE}/2/a`)).body, `home /${PRIVATE}/2/a`)
+})
+
+t.test('other constraints', async (t) => {
+  const strategies = {
+    sync: { name: 'colour', storage: () => new Map(), validate: () => {}, deriveConstraint: ({ headers }: { headers: Record<string, string | undefined> }) => headers['x-colour'] },
+    async: {
+      name: 'colour',
+      storage: () => new Map(),
+      validate: () => {},
+      deriveConstraint: ({ headers }: { headers: Record<string, string | undefined> }, _context: unknown, done: (err: Error | null, value?: string) => void) => {
+        setImmediate(() => done(null, headers['x-colour']))
+      }
+    }
+  }
+  for (const [name, colour] of Object.entries(strategies)) {
+    t.test(name, async (t) => {
+      const proxy = await withApp(t, router({ constraints: { colour } }), async (app) => {
+        app.get('/', { constraints: { colour: 'red' } }, async () => 'red app')
+        app.get('/', async ({ url }) => `app ${url}`)
+      }, (app) => {
+        app.get('/*', { constraints: { colour: 'red' } }, async () => 'red main')
+        app.get('/*', async () => 'main')
+      })
+      t.equal((await proxy.get('http://app.test/', { 'x-colour': 'red' })).body, 'red app')
+      t.equal((await proxy.get('http://app.test/')).body, 'app /')
+      t.equal((await proxy.get('http://app.test/a', { 'x-colour': 'red' })).body, 'red main')
+      t.equal((await proxy.get('http://app.test/a')).body, 'main')
+      t.equal((await proxy.get('http://bad@app.test/')).status, 400)
+    })
+  }
+})
