@@ -3,6 +3,7 @@ import neostandard, { plugins, resolveIgnoresFromGitignore } from 'neostandard'
 export default [
   { ignores: [...resolveIgnoresFromGitignore(), 'bench/**/node_modules/**'] },
   ...neostandard({ ts: true, filesTs: ['**/*.mts'] }),
+  { rules: { '@stylistic/arrow-parens': ['error', 'always'] } },
   {
     files: ['**/*.ts', '**/*.mts'],
     plugins: { '@typescript-eslint': plugins['typescript-eslint'].plugin },

@@ -33,8 +33,8 @@ export async function run (args: readonly string[], output: Output): Promise<num
     .addHelpText('afterAll', '\nExit codes: 0 done, 1 failed, 2 wrong arguments.')
     .showHelpAfterError('(--help tells what there is)')
     .configureOutput({
-      writeOut: text => { output.stdout.write(text) },
-      writeErr: text => { output.stderr.write(text) }
+      writeOut: (text) => { output.stdout.write(text) },
+      writeErr: (text) => { output.stderr.write(text) }
     })
     .exitOverride()
   program.addCommand(caCommand(output).copyInheritedSettings(program))

@@ -12,12 +12,12 @@ interface Outcome {
 }
 
 async function execute (file: string, ...args: string[]): Promise<Outcome> {
-  return await new Promise(resolve => {
+  return await new Promise((resolve) => {
     const child = execFile(file, args, (_error, stdout, stderr) => resolve({ code: child.exitCode, stdout, stderr }))
   })
 }
 
-t.test('compiled: done, failed, wrong arguments', async t => {
+t.test('compiled: done, failed, wrong arguments', async (t) => {
   const directory = t.testdir()
   compileRooms(directory, join('plugin', 'ca'), 'cli')
   const command = join(directory, 'cli', 'fastify-prox.js')
@@ -29,7 +29,7 @@ t.test('compiled: done, failed, wrong arguments', async t => {
   t.match(await execute(command, 'ca', 'frobnicate'), { code: 2, stdout: '', stderr: /^error: unknown command 'frobnicate'/ })
 })
 
-t.test('from its source', async t => {
+t.test('from its source', async (t) => {
   // With the loaders of this process, so that its coverage counts.
   const source = join(__dirname, '..', '..', 'cli', 'fastify-prox.ts')
   t.match(await execute(process.execPath, ...process.execArgv, source, '--version'), { code: 0, stdout: /^\d+\.\d+\.\d+/, stderr: '' })

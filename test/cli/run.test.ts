@@ -15,8 +15,8 @@ interface Outcome {
 async function command (...args: string[]): Promise<Outcome> {
   const written = { stdout: '', stderr: '' }
   const code = await run(args, {
-    stdout: { write: chunk => { written.stdout += Buffer.from(chunk).toString('latin1') } },
-    stderr: { write: chunk => { written.stderr += chunk } }
+    stdout: { write: (chunk) => { written.stdout += Buffer.from(chunk).toString('latin1') } },
+    stderr: { write: (chunk) => { written.stderr += chunk } }
   })
   return { code, ...written }
 }
@@ -26,7 +26,7 @@ process.umask(0o022)
 
 const mode = (file: string) => (statSync(file).mode & 0o777).toString(8)
 
-t.test('help and version', async t => {
+t.test('help and version', async (t) => {
   const { version } = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as { version: string }
   t.strictSame(await command('--version'), { code: 0, stdout: `${version}\n`, stderr: '' })
   t.match(await command('--help'), { code: 0, stdout: /Usage: fastify-prox .*Commands:\n {2}ca .*Exit codes: 0 done, 1 failed, 2 wrong arguments/s, stderr: '' })
@@ -36,7 +36,7 @@ t.test('help and version', async t => {
   }
 })
 
-t.test('wrong arguments', async t => {
+t.test('wrong arguments', async (t) => {
   const wrong: Array<[string[], RegExp]> = [
     [[], /Usage: fastify-prox/],
     [['ca'], /Usage: fastify-prox ca/],
@@ -53,7 +53,7 @@ t.test('wrong arguments', async t => {
   for (const [args, stderr] of wrong) t.match(await command(...args), { code: 2, stdout: '', stderr }, args.join(' '))
 })
 
-t.test('create makes an authority, and replaces one only when told so', async t => {
+t.test('create makes an authority, and replaces one only when told so', async (t) => {
   const file = join(t.testdir(), 'ca', 'ca.pem')
   const made = await command('ca', 'create', '--file', file, '--name', 'Example')
   t.match(made, { code: 0, stderr: '' })
@@ -78,14 +78,14 @@ t.test('create makes an authority, and replaces one only when told so', async t 
   t.match(await command('ca', 'issue', 'www.a.test', '--file', file), { code: 0, stderr: '' })
 })
 
-t.test('create refuses what the option would', async t => {
+t.test('create refuses what the option would', async (t) => {
   const file = join(t.testdir(), 'ca.pem')
   t.match(await command('ca', 'create', '--file', file, '--name', 'x'.repeat(65)), { code: 1, stderr: /^fastify-prox: The option ca\.name takes a string of 1 to 64 characters/ })
   t.match(await command('ca', 'create', '--file', file, '--permit', 'a b'), { code: 1, stderr: /ca\.permit/ })
   t.notOk(existsSync(file))
 })
 
-t.test('show tells what is there', async t => {
+t.test('show tells what is there', async (t) => {
   const file = join(t.testdir(), 'ca.pem')
   t.strictSame(await command('ca', 'show', '--file', file), { code: 1, stdout: '', stderr: `fastify-prox: there is no certificate authority in ${file}; "fastify-prox ca create" makes one\n` })
   t.notOk(existsSync(file), 'and does not make it')
@@ -109,7 +109,7 @@ t.test('show tells what is there', async t => {
   t.match(await command('ca', 'show', '--file', file), { code: 1, stdout: '', stderr: /There is no usable certificate authority/ })
 })
 
-t.test('export writes the certificate and no key', async t => {
+t.test('export writes the certificate and no key', async (t) => {
   const directory = t.testdir()
   const file = join(directory, 'ca.pem')
   await command('ca', 'create', '--file', file)
@@ -126,7 +126,7 @@ t.test('export writes the certificate and no key', async t => {
   t.match(await command('ca', 'export', '--file', file, '--out', join(directory, 'no', 'where')), { code: 1, stderr: /ENOENT/ })
 })
 
-t.test('issue gives a host a certificate with a key of its own', async t => {
+t.test('issue gives a host a certificate with a key of its own', async (t) => {
   const directory = t.testdir()
   const file = join(directory, 'ca.pem')
   await command('ca', 'create', '--file', file)
@@ -167,7 +167,7 @@ t.test('issue gives a host a certificate with a key of its own', async t => {
   t.match(await command('ca', 'issue', 'no host', '--file', file), { code: 1, stdout: '', stderr: /"no host" is neither a host name nor an IP address/ })
 })
 
-t.test('without --file it is the one that an application makes', async t => {
+t.test('without --file it is the one that an application makes', async (t) => {
   const directory = t.testdir({ app: {} })
   const back = process.cwd()
   t.teardown(() => process.chdir(back))
@@ -178,7 +178,7 @@ t.test('without --file it is the one that an application makes', async t => {
   t.ok(existsSync(join(directory, 'app', 'ca', 'fastify-prox-ca.pem')))
 })
 
-t.test('a file that cannot be read', async t => {
+t.test('a file that cannot be read', async (t) => {
   const file = join(t.testdir(), 'ca.pem')
   mkdirSync(file)
   t.match(await command('ca', 'show', '--file', file), { code: 1, stderr: /EISDIR/ })
