@@ -102,7 +102,7 @@ async function authority (fastify: FastifyInstance, { ca, tls }: Settings): Prom
 }
 
 function registerHosts (fastify: FastifyInstance, hosts: ProxyHosts, ca: CertificateAuthority, { proxyApps, downloadHost }: Settings): void {
-  fastify.addHook('onRoute', (route) => hosts.adoptConstrained(route))
+  fastify.addHook('onRoute', (route) => hosts.assignConstrained(route))
   for (const [name, app] of proxyApps) {
     const section = hosts.add(name, 'proxyApps')
     if (app !== null) fastify.register(hosts.context(section, app))

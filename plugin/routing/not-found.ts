@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { FST_PROX_NOT_FOUND_HANDLER_ALREADY_SET } from '../errors'
-import type { PrivateRoutes, Section } from './private-routes'
+import type { PrivateRoutes, PrivateSection } from './private-routes'
 
 type Handler = RouteOptions['handler']
 type Options = Pick<RouteOptions, 'preHandler' | 'preValidation'>
@@ -13,7 +13,7 @@ type Options = Pick<RouteOptions, 'preHandler' | 'preValidation'>
  * Has `setNotFoundHandler` of a context, and of those in it, set handlers of the section alone.
  * @returns to be called when the context is complete: adds them where no route is
  */
-export function keepNotFoundHandlers (child: FastifyInstance, routes: PrivateRoutes, section: Section): () => void {
+export function keepNotFoundHandlers (child: FastifyInstance, routes: PrivateRoutes, section: PrivateSection): () => void {
   const catchAlls = new Map<string, () => void>()
 
   child.setNotFoundHandler = function (this: FastifyInstance, first?: Options | Handler, second?: Handler) {
@@ -33,7 +33,7 @@ export function methodsOf (fastify: FastifyInstance): string[] {
   return fastify.supportedMethods.filter((method) => method !== 'CONNECT')
 }
 
-function addCatchAlls (context: FastifyInstance, routes: PrivateRoutes, section: Section, options: Options & { handler: Handler }): void {
+function addCatchAlls (context: FastifyInstance, routes: PrivateRoutes, section: PrivateSection, options: Options & { handler: Handler }): void {
   const { prefix } = context
   for (const url of prefix === '' || prefix.endsWith('/') ? ['/*'] : ['', '/*']) {
     const path = prefix.endsWith('/') ? `${prefix}*` : prefix + url

@@ -15,10 +15,10 @@ export const CONSTRAINT = 'proxyHost'
 
 const ROOT = '/~fastify-prox'
 
-const kEntry = Symbol('fastify-prox.entry')
+const kDestination = Symbol('fastify-prox.destination')
 
 /** One group of private routes: those of a proxy host, say. */
-export interface Section {
+export interface PrivateSection {
   readonly name: string
   readonly prefix: string
   /** Whether it has routes at all. */
@@ -26,20 +26,20 @@ export interface Section {
 }
 
 /** A request on its way into a section, and what it is to be again when the router has found the route. */
-interface Entry {
-  readonly section: Section
-  readonly raw: EnteringRequest
+interface Destination {
+  readonly section: PrivateSection
+  readonly raw: RoutedRequest
   /** What the route was declared with; `null`: the request's own path, if the section has a route for it. */
   readonly route: { readonly method: string, readonly path: string } | null
   visibleUrl: string
   readonly visibleMethod: string
 }
 
-type EnteringRequest = Pick<RawRequest, 'headers'> & { method?: string, url?: string, [kEntry]?: Entry }
+type RoutedRequest = Pick<RawRequest, 'headers'> & { method?: string, url?: string, [kDestination]?: Destination }
 
 export class PrivateRoutes {
   readonly #fastify: FastifyInstance
-  readonly #adopted = new WeakSet<RouteOptions>()
+  readonly #assigned = new WeakSet<RouteOptions>()
   /** The route that Fastify is about to add to its router, when all `onRoute` hooks have run. */
   #adding: RouteOptions | null = null
   #sections = 0
@@ -49,13 +49,13 @@ export class PrivateRoutes {
     fastify.addConstraintStrategy({
       name: CONSTRAINT,
       storage: () => new SectionMap(),
-      deriveConstraint: (raw: EnteringRequest) => this.#derive(raw),
+      deriveConstraint: (raw: RoutedRequest) => this.#derive(raw),
       validate: () => { this.#adding = null },
       mustMatchWhenDerived: true
     })
   }
 
-  section (name: string): Section {
+  addSection (name: string): PrivateSection {
     return { name, prefix: `${ROOT}/${this.#sections++}`, occupied: false }
   }
 
@@ -63,9 +63,9 @@ export class PrivateRoutes {
    * Moves a route into a section, the first that asks; to be called from an `onRoute` hook. Other hooks, before and
    * after, see its URL as it was; what they see of the move is the constraint.
    */
-  adopt (section: Section, route: RouteOptions): void {
-    if (this.#adopted.has(route)) return
-    this.#adopted.add(route)
+  assign (section: PrivateSection, route: RouteOptions): void {
+    if (this.#assigned.has(route)) return
+    this.#assigned.add(route)
     section.occupied = true
     route.constraints = { ...route.constraints, [CONSTRAINT]: section.name }
 
@@ -89,43 +89,43 @@ export class PrivateRoutes {
   }
 
   /** Whether the section has a route of exactly this path, which may have parameters. */
-  hasPath (section: Section, method: string, path: string): boolean {
+  hasPath (section: PrivateSection, method: string, path: string): boolean {
     return this.#fastify.hasRoute({ method, url: section.prefix + path, constraints: { [CONSTRAINT]: section.name } })
   }
 
   /** Has a request routed by this route of the section; hooks and handlers will see `visibleUrl`, and its own method. */
-  enter (section: Section, raw: EnteringRequest, path: string, visibleUrl: string, method = raw.method!): void {
+  routeTo (section: PrivateSection, raw: RoutedRequest, path: string, visibleUrl: string, method = raw.method!): void {
     raw.url = visibleUrl
-    raw[kEntry] = { section, raw, route: { method, path }, visibleUrl, visibleMethod: raw.method! }
+    raw[kDestination] = { section, raw, route: { method, path }, visibleUrl, visibleMethod: raw.method! }
   }
 
   /** Has a request for `url` routed by a route of the section, if there is one, and else by one of the application. */
-  offer (section: Section, raw: EnteringRequest, url: string): void {
+  tryRoute (section: PrivateSection, raw: RoutedRequest, url: string): void {
     raw.url = url
     if (!section.occupied) return
-    raw[kEntry] = { section, raw, route: null, visibleUrl: url, visibleMethod: raw.method! }
+    raw[kDestination] = { section, raw, route: null, visibleUrl: url, visibleMethod: raw.method! }
   }
 
   /** Called by the router at the start of a lookup; the next thing it does is to read the request's method and URL. */
-  #derive (raw: EnteringRequest): Entry | undefined {
-    const entry = raw[kEntry]
-    if (entry === undefined) return undefined
-    raw[kEntry] = undefined
-    const { section, route } = entry
+  #derive (raw: RoutedRequest): Destination | undefined {
+    const destination = raw[kDestination]
+    if (destination === undefined) return undefined
+    raw[kDestination] = undefined
+    const { section, route } = destination
     if (route === null) {
       // Fastify's option `rewriteUrl` may have written another one.
-      entry.visibleUrl = raw.url!
-      const url = section.prefix + entry.visibleUrl
+      destination.visibleUrl = raw.url!
+      const url = section.prefix + destination.visibleUrl
       if (!this.#has(section, raw, url)) return undefined
       raw.url = url
     } else {
       raw.method = route.method
       raw.url = section.prefix + route.path
     }
-    return entry
+    return destination
   }
 
-  #has ({ name }: Section, { method, headers }: EnteringRequest, url: string): boolean {
+  #has ({ name }: PrivateSection, { method, headers }: RoutedRequest, url: string): boolean {
     const constraints: Record<string, unknown> = { [CONSTRAINT]: name, host: headers.host }
     const version = headers['accept-version']
     if (version !== undefined) constraints.version = version
@@ -138,16 +138,16 @@ export class PrivateRoutes {
 type Found = Partial<ReturnType<FastifyInstance['findRoute']>>
 
 /** What the router refuses to add, anything but a path or `*`, it is to refuse here too. */
-function privateUrl ({ prefix }: Section, url: string): string {
+function privateUrl ({ prefix }: PrivateSection, url: string): string {
   if (url === '*') return `${prefix}/*`
   return url[0] === '/' ? prefix + url : url
 }
 
-/** By name of a section. That the router asks for an entry is the sign that it has read the URL. */
+/** By name of a section. That the router asks for an destination is the sign that it has read the URL. */
 class SectionMap<Routes> {
   readonly #routes = new Map<string, Routes>()
 
-  get (key: string | Entry): Routes | null {
+  get (key: string | Destination): Routes | null {
     if (typeof key === 'string') return this.#routes.get(key) ?? null
     key.raw.url = key.visibleUrl
     key.raw.method = key.visibleMethod

@@ -11,7 +11,7 @@ import { askForCredentials, ChallengeError, proxyCredentials } from '../http/cre
 import { FST_PROX_BAD_RESOLUTION, FST_PROX_BAD_TARGET, FST_PROX_NO_RESOLUTION, show } from '../errors'
 import { setHost, stripHopByHop } from '../http/headers'
 import type { ProxyHosts } from './proxy-hosts'
-import type { PrivateRoutes, Section } from './private-routes'
+import type { PrivateRoutes, PrivateSection } from './private-routes'
 import type { Scheme } from '../http/target'
 import { formatAuthority, parseAbsoluteTarget } from '../http/target'
 
@@ -75,7 +75,7 @@ export function proxiedUrl (raw: RawRequest): string | null {
 export class Ingress {
   readonly #hosts: ProxyHosts
   readonly #routes: PrivateRoutes
-  readonly #failures: Section
+  readonly #failures: PrivateSection
   readonly #resolver: ProxyResolver
   readonly #defaultHost: string
 
@@ -84,7 +84,7 @@ export class Ingress {
     this.#routes = routes
     this.#resolver = resolver
     this.#defaultHost = defaultHost
-    this.#failures = routes.section('failure of ingress')
+    this.#failures = routes.addSection('failure of ingress')
     this.#addFailureRoute(fastify)
   }
 
@@ -121,10 +121,10 @@ export class Ingress {
     const proxied: ProxiedRequest = raw
     stripHopByHop(raw)
     proxied[kFailure] = err || new FST_PROX_NO_RESOLUTION()
-    this.#routes.enter(this.#failures, raw, '/', proxied.originalUrl ?? raw.url!, 'GET')
+    this.#routes.routeTo(this.#failures, raw, '/', proxied.originalUrl ?? raw.url!, 'GET')
   }
 
-  #begin (raw: RawRequest, origin: Origin, path: string, { credentials, tunnel }: ResolverContext): Section | undefined {
+  #begin (raw: RawRequest, origin: Origin, path: string, { credentials, tunnel }: ResolverContext): PrivateSection | undefined {
     const proxied: ProxiedRequest = raw
     const { scheme, hostname, port } = origin
     const section = this.#hosts.match(hostname)
@@ -143,8 +143,8 @@ export class Ingress {
     return section
   }
 
-  #resolve (raw: RawRequest, section: Section | undefined, origin: Origin, path: string, context: ResolverContext): void | Promise<void> {
-    if (section !== undefined) return this.#routes.offer(section, raw, path)
+  #resolve (raw: RawRequest, section: PrivateSection | undefined, origin: Origin, path: string, context: ResolverContext): void | Promise<void> {
+    if (section !== undefined) return this.#routes.tryRoute(section, raw, path)
     try {
       const resolved = this.#resolver(origin.url + path, context)
       if (typeof resolved === 'string') return this.#rewrite(raw, resolved)
@@ -173,7 +173,7 @@ export class Ingress {
       throw failure
     }
     fastify.register(async (child) => {
-      child.addHook('onRoute', (route) => this.#routes.adopt(this.#failures, route))
+      child.addHook('onRoute', (route) => this.#routes.assign(this.#failures, route))
       child.route({
         method: 'GET',
         url: '/',

@@ -15,7 +15,7 @@ import {
 } from '../errors'
 import { stripHopByHop } from '../http/headers'
 import { whenAnswered } from '../compat/pipelining'
-import type { PrivateRoutes, Section } from '../routing/private-routes'
+import type { PrivateRoutes, PrivateSection } from '../routing/private-routes'
 import { parseAuthority } from '../http/target'
 import { linger } from '../tunnel/lingering-close'
 import { socketOf } from '../tunnel/stream-socket'
@@ -48,7 +48,7 @@ export interface ConnectSettings {
 export class Connect {
   readonly #fastify: FastifyInstance
   readonly #routes: PrivateRoutes
-  readonly #section: Section
+  readonly #section: PrivateSection
   #tunnels: Tunnels | undefined
   readonly #settings: ConnectSettings
   /** Connections of HTTP/2 that tunnels came over. */
@@ -59,10 +59,10 @@ export class Connect {
     this.#fastify = fastify
     this.#routes = routes
     this.#settings = settings
-    this.#section = routes.section('CONNECT')
+    this.#section = routes.addSection('CONNECT')
     if (!fastify.supportedMethods.includes('CONNECT')) fastify.addHttpMethod('CONNECT')
     fastify.register(async (child) => {
-      child.addHook('onRoute', (route) => routes.adopt(this.#section, route))
+      child.addHook('onRoute', (route) => routes.assign(this.#section, route))
       child.route({
         method: 'CONNECT',
         url: '/',
@@ -120,7 +120,7 @@ export class Connect {
 
   #route (raw: ConnectRequest, target: string, response: unknown, pending: PendingConnect): void {
     raw[kConnect] = pending
-    this.#routes.enter(this.#section, raw, '/', target)
+    this.#routes.routeTo(this.#section, raw, '/', target)
     this.#fastify.routing(raw as IncomingMessage, response as ServerResponse)
   }
 
