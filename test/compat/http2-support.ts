@@ -1,0 +1,190 @@
+/**
+ * A Fastify application behind HTTP/2 sessions whose streams become requests by `acceptStream`, and its clients.
+ *
+ *   const server = await listen(t, (app) => { app.get('/', …) }, { limits, secure, handed })
+ *   const session = await server.client()                  Node's client of HTTP/2
+ *   const answer = await ask(session, { ':path': '/a' })   one request, one answer
+ *   const raw = await server.raw()                         a socket for frames made by hand: `frame`, `REQUEST`
+ */
+import { once } from 'node:events'
+import http2 from 'node:http2'
+import type {
+  ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Session, ServerHttp2Stream
+} from 'node:http2'
+import net from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import tls from 'node:tls'
+import type { ServerResponse, IncomingMessage } from 'node:http'
+import Fastify from 'fastify'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import type { Test } from 'tap'
+import { acceptStream, http2Options, refuseStream } from '../../plugin/compat/http2-stream'
+import type { Accepted, Http2Limits } from '../../plugin/compat/http2-stream'
+
+export const [DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY, CONTINUATION] = [0, 1, 3, 4, 7, 9] as const
+export const [END_STREAM, END_HEADERS] = [1, 4] as const
+
+/** `GET /` for `a.test` by http, and the same with POST, as HPACK has it (RFC 7541). */
+export const [REQUEST, UPLOAD] = [0x82, 0x83].map((method) => {
+  return Buffer.concat([Buffer.from([method, 0x84, 0x86, 0x41, 6]), Buffer.from('a.test')])
+}) as [Buffer, Buffer]
+
+export const PREFACE = Buffer.concat([
+  Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(SETTINGS, 0, 0, Buffer.alloc(0))
+])
+
+export function frame (type: number, flags: number, stream: number, payload: Buffer | number): Buffer {
+  const content = Buffer.isBuffer(payload) ? payload : uint32(payload)
+  const header = Buffer.alloc(9)
+  header.writeUIntBE(content.length, 0, 3)
+  header[3] = type
+  header[4] = flags
+  header.writeUInt32BE(stream, 5)
+  return Buffer.concat([header, content])
+}
+
+function uint32 (value: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(value)
+  return bytes
+}
+
+/** A literal field without indexing and Huffman code (RFC 7541 6.2.2); both lengths below 127. */
+export function literal (name: string, value: string | Buffer): Buffer {
+  const content = Buffer.from(value)
+  return Buffer.concat([Buffer.from([0, name.length]), Buffer.from(name), Buffer.from([content.length]), content])
+}
+
+export interface Setup {
+  readonly fastify?: FastifyServerOptions
+  readonly limits?: Http2Limits
+  readonly secure?: { readonly key: string, readonly cert: string }
+  /** Reads the first bytes and hands them to the session from JavaScript, as a tunnel does. */
+  readonly handed?: boolean
+  /** Gets what was accepted in place of the application. */
+  readonly accepted?: (accepted: Accepted, stream: ServerHttp2Stream) => void
+  /** Called before a stream is accepted. */
+  readonly before?: (stream: ServerHttp2Stream) => void
+}
+
+export class Http2TestServer {
+  readonly #t: Test
+  readonly #server: net.Server
+  readonly #secure: boolean
+  readonly sessions: ServerHttp2Session[] = []
+  /** Streams of which there was no request. */
+  refused = 0
+
+  constructor (t: Test, app: FastifyInstance, setup: Setup) {
+    this.#t = t
+    this.#secure = setup.secure !== undefined
+    const { limits = {}, accepted, before, handed = false } = setup
+    const onStream = (
+      stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, rawHeaders: string[]
+    ): void => {
+      before?.(stream)
+      if (headers[':method'] === 'CONNECT') return refuseStream(stream, 405)
+      const both = acceptStream(stream, headers, rawHeaders, limits)
+      if (both === null) this.refused++
+      else if (accepted === undefined) app.routing(both.request as unknown as IncomingMessage, both.response as unknown as ServerResponse)
+      else accepted(both, stream)
+    }
+    const attach = (socket: Socket): void => {
+      const session = http2.performServerHandshake(socket, http2Options(limits))
+      this.sessions.push(session)
+      session.on('error', () => {})
+      session.on('stream', onStream as () => void)
+    }
+    const onConnection = (socket: Socket): void => {
+      socket.on('error', () => {})
+      if (!handed) return attach(socket)
+      socket.once('data', (chunk) => {
+        socket.pause()
+        socket.unshift(chunk)
+        attach(socket)
+      })
+    }
+    this.#server = setup.secure === undefined
+      ? net.createServer(onConnection)
+      : tls.createServer({ ...setup.secure, ALPNProtocols: ['h2'] }, onConnection)
+    t.teardown(() => {
+      for (const session of this.sessions) session.destroy()
+      this.#server.close()
+    })
+  }
+
+  async listen (): Promise<this> {
+    await once(this.#server.listen(0, '127.0.0.1'), 'listening')
+    return this
+  }
+
+  get port (): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  /** Node's client, which takes header sections of any size. */
+  async client (options: http2.SecureClientSessionOptions = {}): Promise<ClientHttp2Session> {
+    const session = http2.connect(`${this.#secure ? 'https' : 'http'}://127.0.0.1:${this.port}`, {
+      maxHeaderListPairs: 10_000, maxSendHeaderBlockLength: 2 ** 22, ...options
+    })
+    session.on('error', () => {})
+    this.#t.teardown(() => session.destroy())
+    await once(session, 'remoteSettings')
+    return session
+  }
+
+  async raw (): Promise<Socket> {
+    const socket = net.connect(this.port, '127.0.0.1')
+    socket.on('error', () => {})
+    this.#t.teardown(() => socket.destroy())
+    await once(socket, 'connect')
+    return socket
+  }
+}
+
+export async function listen (
+  t: Test, routes: (app: FastifyInstance) => unknown = () => {}, setup: Setup = {}
+): Promise<Http2TestServer> {
+  const app = Fastify(setup.fastify)
+  t.teardown(() => app.close())
+  await routes(app)
+  await app.ready()
+  return await new Http2TestServer(t, app, setup).listen()
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly trailers: IncomingHttpHeaders
+  readonly informational: IncomingHttpHeaders[]
+  readonly body: string
+}
+
+/** The whole answer to a request; rejects when the stream ends without one. */
+export async function ask (
+  session: ClientHttp2Session, headers: OutgoingHttpHeaders = {}, body?: string | Buffer
+): Promise<Answer> {
+  const stream = session.request(headers, { endStream: body === undefined })
+  if (body !== undefined) stream.end(body)
+  const informational: IncomingHttpHeaders[] = []
+  let trailers: IncomingHttpHeaders = {}
+  let content = ''
+  let fields: IncomingHttpHeaders & { ':status'?: number } | undefined
+  stream.on('headers', (headers) => { informational.push(headers) })
+  stream.on('trailers', (headers) => { trailers = headers })
+  stream.on('response', (headers) => { fields = headers })
+  stream.on('data', (chunk) => { content += chunk })
+  await ended(stream)
+  if (fields === undefined) throw new Error('closed without an answer')
+  return { status: fields[':status']!, headers: fields, trailers, informational, body: content }
+}
+
+/** Resolves when a stream has closed without an error. */
+export async function ended (stream: ClientHttp2Stream): Promise<void> {
+  await new Promise<void>((resolve, reject) => { stream.on('error', reject).on('close', resolve) })
+}
+
+/** Resolves when a condition holds, asked again whenever the event loop has been around. */
+export async function until (condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5))
+}
