@@ -2,13 +2,29 @@
 import { inspect } from 'node:util'
 import createError from '@fastify/error'
 
+/** Characters of a string that a message shows: room for a host or a realm, and for no private key. */
+const LONGEST_SHOWN = 60
+
 /** An option that is not what it has to be: its name, what it takes, what it got. */
 export const FST_PROX_INVALID_OPTION = createError<[option: string, takes: string, got: string]>(
   'FST_PROX_INVALID_OPTION', 'The option %s takes %s, got %s', 500, TypeError as unknown as ErrorConstructor)
 
-/** A value as a message shows it: short, as it goes into logs, and a secret may have come to the wrong place. */
+/**
+ * A value as a message shows it, by its kind alone: a secret may have come to the wrong place, and messages go into logs
+ * and answers.
+ */
+export function kindOf (value: unknown): string {
+  if (value === null || value === undefined || typeof value === 'boolean') return String(value)
+  if (typeof value === 'string') return value === '' ? 'an empty string' : 'a string'
+  if (Array.isArray(value)) return 'an array'
+  if (value instanceof Error) return 'an Error'
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}
+
+/** A value that is no secret as a message shows it: numbers and short strings as they are, anything else by its kind. */
 export function show (value: unknown): string {
-  return inspect(value, { depth: 0, maxStringLength: 30, maxArrayLength: 3, breakLength: Infinity })
+  const short = typeof value === 'number' || (typeof value === 'string' && value.length <= LONGEST_SHOWN)
+  return short ? inspect(value) : kindOf(value)
 }
 
 // Start-up
@@ -42,6 +58,10 @@ export const FST_PROX_CONNECT_WITH_CONTENT = createError(
 /** The resolver asks for credentials (RFC 9110 15.5.8). */
 export const FST_PROX_AUTH_REQUIRED = createError(
   'FST_PROX_AUTH_REQUIRED', 'Proxy Authentication Required', 407)
+
+/** A resolver's `requireAuth` answered something else than a realm or nothing: nobody passes. */
+export const FST_PROX_BAD_REALM = createError<[got: string]>(
+  'FST_PROX_BAD_REALM', 'requireAuth has to answer a realm, null or undefined, and answered %s', 500)
 
 /** The `onConnect` policy refuses a tunnel, with the status code it chose. */
 export const FST_PROX_CONNECT_REFUSED = createError<[authority: string]>(

@@ -3,7 +3,7 @@ import type { FastifyProxOptions, OnConnect, ProxyApp, ProxyLimits, ProxyResolve
 import type { CertificateAuthorityOptions } from '../types/ca'
 import type { SecureContextOptions } from 'node:tls'
 import type { CertificateAuthority } from './ca/authority'
-import { FST_PROX_INVALID_OPTION, show } from './errors'
+import { FST_PROX_INVALID_OPTION, kindOf, show } from './errors'
 import { fixedResolver } from './routing/resolvers'
 
 /** The options of the plugin, complete. */
@@ -38,7 +38,8 @@ const LONGEST_TIMEOUT = 2 ** 31 - 1
 export function readOptions (options: FastifyProxOptions): Settings {
   for (const name of Object.keys(options)) {
     if (!NAMES.has(name) && !REGISTER_NAMES.has(name)) {
-      throw new FST_PROX_INVALID_OPTION(name, `no value: the options are ${[...NAMES].join(', ')}`, show(options[name as never]))
+      const takes = `no value: the options are ${[...NAMES].join(', ')}`
+      throw new FST_PROX_INVALID_OPTION(name, takes, kindOf(options[name as never]))
     }
   }
   const proxyHost = string('proxyHost', options.proxyHost, 'fastify-prox')
@@ -63,7 +64,7 @@ export function readOptions (options: FastifyProxOptions): Settings {
 function resolver (value: FastifyProxOptions['resolver']): ProxyResolver {
   if (typeof value !== 'function') return fixedResolver(value)
   if (value.requireAuth !== undefined && typeof value.requireAuth !== 'function') {
-    throw new FST_PROX_INVALID_OPTION('resolver.requireAuth', 'a function', show(value.requireAuth))
+    throw new FST_PROX_INVALID_OPTION('resolver.requireAuth', 'a function', kindOf(value.requireAuth))
   }
   return value
 }
@@ -72,14 +73,14 @@ function proxyApps (value: FastifyProxOptions['proxyApps']): Settings['proxyApps
   const apps = Object.entries(object('proxyApps', value))
   for (const [name, app] of apps) {
     if (app !== null && typeof app !== 'function') {
-      throw new FST_PROX_INVALID_OPTION(`proxyApps['${name}']`, 'a plugin, or null for a further name of the application', show(app))
+      throw new FST_PROX_INVALID_OPTION(`proxyApps['${name}']`, 'a plugin, or null for a further name of the application', kindOf(app))
     }
   }
   return apps
 }
 
 function onConnect (value: FastifyProxOptions['onConnect']): OnConnect | undefined {
-  if (value !== undefined && typeof value !== 'function') throw new FST_PROX_INVALID_OPTION('onConnect', 'a function', show(value))
+  if (value !== undefined && typeof value !== 'function') throw new FST_PROX_INVALID_OPTION('onConnect', 'a function', kindOf(value))
   return value
 }
 
@@ -98,8 +99,7 @@ function boolean (name: string, value: unknown): boolean {
 function object<T extends object> (name: string, value: T | undefined): T | Record<string, never> {
   if (value === undefined) return {}
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    // By its kind alone: this may be the text of a private key.
-    throw new FST_PROX_INVALID_OPTION(name, 'an object', value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`)
+    throw new FST_PROX_INVALID_OPTION(name, 'an object', kindOf(value))
   }
   return value
 }

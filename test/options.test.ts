@@ -24,7 +24,7 @@ t.test('wrong options', async (t) => {
   circular.self = circular
   const wrong: Array<[options: object, says: string]> = [
     [{ prefix: '/a' }, 'register it without the prefix /a'],
-    [{ resolvers: '/' }, "The option resolvers takes no value: the options are resolver, proxyHost, downloadHost, proxyApps, ca, websockets, http2, tls, keyLogFile, onConnect, timeouts, limits, keepAliveMax, got '/'"],
+    [{ resolvers: '/' }, 'The option resolvers takes no value: the options are resolver, proxyHost, downloadHost, proxyApps, ca, websockets, http2, tls, keyLogFile, onConnect, timeouts, limits, keepAliveMax, got a string'],
     [{ constructor: 1 }, 'The option constructor takes no value'],
     [{ resolver: 'prefix' }, 'The option resolver takes a prefix that begins with "/", or a function, got \'prefix\''],
     [{ resolver: '' }, 'The option resolver takes a prefix'],
@@ -38,7 +38,7 @@ t.test('wrong options', async (t) => {
     [{ downloadHost: true }, 'The option downloadHost takes a string that is not empty, got true'],
     [{ downloadHost: 'http://a/' }, 'The option downloadHost takes a host name'],
     [{ proxyApps: [] }, 'The option proxyApps takes an object, got an array'],
-    [{ proxyApps: { a: {} } }, "The option proxyApps['a'] takes a plugin, or null for a further name of the application, got {}"],
+    [{ proxyApps: { a: {} } }, "The option proxyApps['a'] takes a plugin, or null for a further name of the application, got an object"],
     [{ proxyApps: { a: undefined } }, "The option proxyApps['a'] takes a plugin, or null"],
     [{ proxyApps: { 'a b': null } }, 'The option proxyApps takes host names such as "api.example.com" or "*.example.com", without port, got \'a b\''],
     [{ proxyApps: { '*': null } }, 'The option proxyApps takes host names'],
@@ -51,7 +51,7 @@ t.test('wrong options', async (t) => {
     [{ websockets: 'yes' }, "The option websockets takes true or false, got 'yes'"],
     [{ http2: 0 }, 'The option http2 takes true or false, got 0'],
     [{ keyLogFile: '' }, 'The option keyLogFile takes a string that is not empty'],
-    [{ onConnect: {} }, 'The option onConnect takes a function, got {}'],
+    [{ onConnect: {} }, 'The option onConnect takes a function, got an object'],
     [{ onConnect: null }, 'The option onConnect takes a function, got null'],
     [{ timeouts: 5 }, 'The option timeouts takes an object, got a number'],
     [{ timeouts: { toString: 5 } }, 'The option timeouts.toString takes no value: there are firstByte, handshake, idle, close, got 5'],
@@ -63,7 +63,7 @@ t.test('wrong options', async (t) => {
     [{ limits: { tunnel: 1 } }, 'The option limits.tunnel takes no value: there are tunnels, tunnelsPerClient'],
     [{ limits: { tunnels: 0 } }, 'The option limits.tunnels takes a whole number from 1, or Infinity, got 0'],
     [{ limits: { tunnels: NaN } }, 'got NaN'],
-    [{ keepAliveMax: circular }, 'The option keepAliveMax takes a whole number from 1, or Infinity, got <ref *1> { self: [Circular *1] }'],
+    [{ keepAliveMax: circular }, 'The option keepAliveMax takes a whole number from 1, or Infinity, got an object'],
     [{ [KEY]: KEY }, 'takes no value'],
     [{ resolver: KEY }, 'The option resolver takes a prefix']
   ]

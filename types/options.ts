@@ -31,7 +31,9 @@ export interface ProxyResolver {
   (url: string, context: ResolverContext): string | Promise<string>
   /**
    * Asked before a tunnel opens and before an absolute-form request is resolved: a realm, to answer with
-   * 407 and `Proxy-Authenticate: Basic realm="…"` (RFC 9110 11.7.1), or nothing, to let the request pass.
+   * 407 and `Proxy-Authenticate: Basic realm="…"` (RFC 9110 11.7.1), or null or undefined, to let the request pass;
+   * anything else is answered with 500 (FST_PROX_BAD_REALM). Asked a second time, with other `credentials`, when it
+   * wants others than those that the client sent and these can be read as UTF-8 and as Latin-1.
    */
   requireAuth?(context: ResolverContext): string | null | undefined | Promise<string | null | undefined>
 }
@@ -39,7 +41,10 @@ export interface ProxyResolver {
 export interface ProxyAuthResolverOptions {
   /** The realm that is asked for. Default `'Please enter prefix path'`. */
   realm?: string
-  /** Accepts or refuses credentials. Default: any user name that is not empty. */
+  /**
+   * Accepts credentials with `true`. Asked for both readings of credentials that are not ASCII, as UTF-8 and as Latin-1,
+   * which some clients send. Default: any user name that is not empty.
+   */
   validate?: (username: string, password: string) => boolean | Promise<boolean>
 }
 

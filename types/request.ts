@@ -18,11 +18,12 @@ export interface ProxyTunnel {
 
 /** What is known of a proxied request. */
 export interface ProxyRequest {
-  /** The full URL that the client asked for. */
+  /** The full URL that the client asked for, `http:` or `https:`, without a fragment. */
   readonly url: string
   /** The proxy host that answers: the one that matched, else `proxyHost`. */
   readonly host: string
-  readonly scheme: 'http' | 'https' | 'ws' | 'wss'
+  /** Of the URL; a WebSocket's, too, is that of its HTTP request. */
+  readonly scheme: 'http' | 'https'
   /** Host of the URL, without port; an IPv6 address in brackets. */
   readonly hostname: string
   readonly port: number

@@ -3,31 +3,17 @@
  * host gets past `normalizeHost`, so nothing malformed ever reaches a certificate.
  */
 import { isIP } from 'node:net'
-import { domainToASCII } from 'node:url'
 import { getDomain } from 'tldts'
 import { FST_PROX_INVALID_HOST } from '../errors'
-
-/** What ends a host in a URL, or may not stand in one: `domainToASCII` would cut or drop some of it in silence. */
-// eslint-disable-next-line no-control-regex
-const FORBIDDEN = /[\x00-\x20\x7f"#%*/:;<=>?@[\\\]^`{|}]/
-
-/** A label of letters, digits and hyphens, and the underscore that real hosts use (RFC 1123 2.1, RFC 2181 11). */
-const LABEL = /^[a-z0-9_-]{1,63}$/
+import { bareHost, parseUnicodeHost } from '../http/host'
 
 /** The public suffix list with its private part: `github.io` is as public as `co.uk`. */
 const SUFFIX_LIST = { allowPrivateDomains: true, extractHostname: false, validateHostname: false }
 
 /** The canonical form of a host, as `normalizeHost` has it; `null` for what is none. */
 export function canonicalHost (host: string): string | null {
-  const bare = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host
-  if (isIP(bare) === 6) {
-    // The URL parser writes the canonical form (RFC 5952) and refuses a zone, which no certificate can hold.
-    return URL.canParse(`http://[${bare}]`) ? new URL(`http://[${bare}]`).hostname.slice(1, -1) : null
-  }
-  if (FORBIDDEN.test(host)) return null
-  const ascii = domainToASCII(host)
-  const name = ascii.endsWith('.') ? ascii.slice(0, -1) : ascii
-  return name.length <= 253 && name.split('.').every(label => LABEL.test(label)) ? name : null
+  const parsed = parseUnicodeHost(host)
+  return parsed === null ? null : bareHost(parsed)
 }
 
 /**

@@ -1,15 +1,14 @@
 /** Proxied requests without sockets and certificates: what `fastify.inject` is for requests that are not proxied. */
 import type { IncomingMessage, RequestListener } from 'node:http'
-import { isIP } from 'node:net'
 import type { FastifyInstance, LightMyRequestCallback, LightMyRequestResponse } from 'fastify'
 import type * as lightMyRequest from 'light-my-request'
-import type { ResolverContext } from '../../types/options'
+import type { ProxyCredentials, ResolverContext } from '../../types/options'
 import type { InjectProxy, InjectProxyOptions } from '../../types/clients'
-import { askForCredentials, proxyCredentials } from '../http/credentials'
+import { askForCredentials, readCredentials } from '../http/credentials'
 import { FST_PROX_BAD_AUTHORITY, FST_PROX_INVALID_OPTION } from '../errors'
 import type { Ingress } from '../routing/proxy-router'
-import { originOf } from '../routing/proxy-router'
-import { parseAuthority } from '../http/target'
+import { isAddress } from '../http/host'
+import { originOf, parseAuthority } from '../http/target'
 
 /**
  * Sends requests straight to ingress: those for `http:` in absolute-form, those for `https:` as if they were the first
@@ -29,10 +28,11 @@ export function injector (fastify: FastifyInstance, ingress: Ingress): InjectPro
     if (target === null) return ingress.fail(raw, new FST_PROX_BAD_AUTHORITY(authority))
     const { hostname, port } = target
     const { remoteAddress } = raw.socket
-    const credentials = proxyCredentials(raw)
-    const context: ResolverContext = { raw, remoteAddress, credentials, tunnel: null }
+    const readings = readCredentials(raw)
+    const context: ResolverContext = { raw, remoteAddress, credentials: readings[0] ?? null, tunnel: null }
+    let credentials: ProxyCredentials | null
     try {
-      await askForCredentials(fastify.proxyResolver, context)
+      credentials = await askForCredentials(fastify.proxyResolver, context, readings)
     } catch (err) {
       return ingress.fail(raw, err)
     }
@@ -41,7 +41,7 @@ export function injector (fastify: FastifyInstance, ingress: Ingress): InjectPro
     const tunnel = Object.freeze({
       id: `inject-${++tunnels}`,
       authority: `${hostname}:${port}`,
-      servername: hostname[0] === '[' || isIP(hostname) > 0 ? null : hostname,
+      servername: isAddress(hostname) ? null : hostname,
       alpn: 'http/1.1',
       tlsVersion: 'TLSv1.3',
       remoteAddress

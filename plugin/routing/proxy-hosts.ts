@@ -5,7 +5,7 @@ import { FST_PROX_INVALID_OPTION, show } from '../errors'
 import { keepNotFoundHandlers } from './not-found'
 import type { PrivateRoutes, PrivateSection } from './private-routes'
 import { CONSTRAINT } from './private-routes'
-import { parseHost } from '../http/target'
+import { parseUnicodeHost } from '../http/host'
 
 const WILDCARD = '*.'
 
@@ -37,7 +37,7 @@ export class ProxyHosts {
    */
   add (name: string, option: string): PrivateSection {
     const wildcard = name.startsWith(WILDCARD)
-    const hostname = parseHost(wildcard ? name.slice(WILDCARD.length) : name)
+    const hostname = parseUnicodeHost(wildcard ? name.slice(WILDCARD.length) : name)
     if (hostname === null) {
       throw new FST_PROX_INVALID_OPTION(option, 'host names such as "api.example.com" or "*.example.com", without port', show(name))
     }
@@ -46,7 +46,7 @@ export class ProxyHosts {
 
   /** The same for a name that is shown to clients, and so is not for a wildcard. */
   addName (name: string, option: string): PrivateSection {
-    const hostname = parseHost(name)
+    const hostname = parseUnicodeHost(name)
     if (hostname === null) {
       throw new FST_PROX_INVALID_OPTION(option, 'a host name such as "api.example.com", without port', show(name))
     }

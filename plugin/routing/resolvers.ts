@@ -1,6 +1,8 @@
 /** Resolvers: from the full URL that a client asked for to a URL of the application. */
 import type { ProxyAuthResolverOptions, ProxyResolver, ResolverContext } from '../../types/options'
-import { FST_PROX_INVALID_OPTION, show } from '../errors'
+import { FST_PROX_INVALID_OPTION, kindOf, show } from '../errors'
+
+const AUTH_OPTIONS = ['realm', 'validate']
 
 /**
  * Resolves every URL to `prefix` followed by the URL.
@@ -15,22 +17,28 @@ export function fixedResolver (prefix: string = '/'): ProxyResolver {
 
 /**
  * Asks for Basic credentials (RFC 7617) and resolves a URL to `/<user name>/<URL>`, the user name percent-encoded.
- * With `validate`, credentials that it does not accept are asked for again.
+ * With `validate`, credentials that it does not accept are asked for again. It is asked for each reading of credentials
+ * that are not ASCII: as UTF-8, then as Latin-1.
  */
 export function proxyAuthResolver (options: ProxyAuthResolverOptions = {}): ProxyResolver {
+  for (const [name, value] of Object.entries(options)) {
+    if (AUTH_OPTIONS.includes(name)) continue
+    throw new FST_PROX_INVALID_OPTION(name, `no value: the options are ${AUTH_OPTIONS.join(', ')}`, kindOf(value))
+  }
   const { realm = 'Please enter prefix path', validate } = options
   if (typeof realm !== 'string' || !/^[\x20-\x7e]*$/.test(realm)) {
     throw new FST_PROX_INVALID_OPTION('realm', 'a string of printable ASCII', show(realm))
   }
   if (validate !== undefined && typeof validate !== 'function') {
-    throw new FST_PROX_INVALID_OPTION('validate', 'a function of user name and password', show(validate))
+    throw new FST_PROX_INVALID_OPTION('validate', 'a function of user name and password', kindOf(validate))
   }
 
   const resolver: ProxyResolver = (url, { credentials }) => `/${encodeURIComponent(credentials!.username)}/${url}`
   resolver.requireAuth = ({ credentials }: ResolverContext) => {
     if (credentials === null || credentials.username === '') return realm
     if (validate === undefined) return null
-    return Promise.resolve(validate(credentials.username, credentials.password)).then((valid) => valid === true ? null : realm)
+    return Promise.resolve(validate(credentials.username, credentials.password))
+      .then((valid) => valid === true ? null : realm)
   }
   return resolver
 }

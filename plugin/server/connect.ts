@@ -6,17 +6,18 @@ import { ServerResponse } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse, Http2Session } from 'node:http2'
 import type { Socket } from 'node:net'
-import { inspect } from 'node:util'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { ConnectContext, OnConnect, ProxyResolver, RawRequest } from '../../types/options'
-import { askForCredentials, ChallengeError, proxyCredentials } from '../http/credentials'
+import type { ConnectContext, OnConnect, ProxyCredentials, ProxyResolver, RawRequest } from '../../types/options'
+import { askForCredentials, ChallengeError, readCredentials } from '../http/credentials'
 import {
-  FST_PROX_BAD_AUTHORITY, FST_PROX_BAD_DECISION, FST_PROX_CLOSING, FST_PROX_CONNECT_REFUSED, FST_PROX_CONNECT_WITH_CONTENT, FST_PROX_TOO_MANY_TUNNELS
+  FST_PROX_BAD_AUTHORITY, FST_PROX_BAD_DECISION, FST_PROX_CLOSING, FST_PROX_CONNECT_REFUSED, FST_PROX_CONNECT_WITH_CONTENT,
+  FST_PROX_TOO_MANY_TUNNELS, show
 } from '../errors'
-import { stripHopByHop } from '../http/headers'
+import { redactHost, stripHopByHop } from '../http/headers'
 import { whenAnswered } from '../compat/pipelining'
 import type { PrivateRoutes, PrivateSection } from '../routing/private-routes'
-import { parseAuthority } from '../http/target'
+import { parseAuthority, redactTarget, redactUserinfo } from '../http/target'
+import { isHttp2 } from '../http/version'
 import { linger } from '../tunnel/lingering-close'
 import { socketOf } from '../tunnel/stream-socket'
 import type { Tunnel } from '../tunnel/tunnel'
@@ -120,7 +121,8 @@ export class Connect {
 
   #route (raw: ConnectRequest, target: string, response: unknown, pending: PendingConnect): void {
     raw[kConnect] = pending
-    this.#routes.routeTo(this.#section, raw, '/', target)
+    redactHost(raw)
+    this.#routes.routeTo(this.#section, raw, '/', redactUserinfo(target))
     this.#fastify.routing(raw as IncomingMessage, response as ServerResponse)
   }
 
@@ -128,9 +130,11 @@ export class Connect {
     const { raw, log, id } = request
     const pending = (raw as ConnectRequest)[kConnect]!
     const { socket, head, grant } = pending
-    const context = this.#read(raw)
+    const readings = readCredentials(raw)
+    const asked = this.#read(raw, readings[0] ?? null)
+    const context = { ...asked }
     try {
-      await askForCredentials(this.#settings.resolver, context)
+      context.credentials = await askForCredentials(this.#settings.resolver, asked, readings)
     } catch (err) {
       if (err instanceof ChallengeError) reply.header('proxy-authenticate', err.challenge)
       throw err
@@ -156,15 +160,14 @@ export class Connect {
     return reply
   }
 
-  #read (raw: RawRequest): ConnectContext {
+  #read (raw: RawRequest, credentials: ProxyCredentials | null): ConnectContext {
     const { headers } = raw
     const target = raw.url!
     const authority = parseAuthority(target)
-    if (authority === null) throw new FST_PROX_BAD_AUTHORITY(target)
+    if (authority === null) throw new FST_PROX_BAD_AUTHORITY(redactTarget(target))
     if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0) {
       throw new FST_PROX_CONNECT_WITH_CONTENT()
     }
-    const credentials = proxyCredentials(raw)
     stripHopByHop(raw)
     const { hostname, port } = authority
     return {
@@ -184,13 +187,9 @@ function answerOpen (response: ServerResponse): void {
 function judge (decision: unknown, authority: string): void {
   if (decision === undefined || decision === null) return
   if (!Number.isInteger(decision) || Number(decision) < 400 || Number(decision) > 599) {
-    throw new FST_PROX_BAD_DECISION(inspect(decision))
+    throw new FST_PROX_BAD_DECISION(show(decision))
   }
   throw Object.assign(new FST_PROX_CONNECT_REFUSED(authority), { statusCode: decision })
-}
-
-function isHttp2 (raw: RawRequest): raw is Http2ServerRequest {
-  return raw.httpVersionMajor === 2
 }
 
 function ignore (): void {}

@@ -11,8 +11,10 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { RawRequest } from '../../types/options'
 import type { ProxyRequest } from '../../types/request'
 import type { Ingress } from '../routing/proxy-router'
-import { hasFailed, proxiedUrl, proxyOf } from '../routing/proxy-router'
+import { hasFailed, proxyOf } from '../routing/proxy-router'
 import { whenAnswered } from '../compat/pipelining'
+import { proxiedUrl } from '../http/target'
+import { asksForWebSocket } from '../http/upgrade'
 
 /** What listens to an event of a server, called with the arguments of the event. */
 export type Dispatch = (raw: unknown, ...rest: unknown[]) => void
@@ -77,7 +79,7 @@ export function guardRoutes (fastify: FastifyInstance, ingress: Ingress): void {
 /** Has `request.protocol` tell how the client asked, where the connection says otherwise: `https:` in absolute-form, say. */
 function showProtocol (request: FastifyRequest, { scheme, tunnel }: ProxyRequest): void {
   if (tunnel !== null && tunnel.tlsVersion !== null) return
-  const secure = scheme === 'https' || scheme === 'wss'
+  const secure = scheme === 'https'
   const { encrypted = false }: { encrypted?: boolean } = request.raw.socket as Partial<TLSSocket>
   if (secure !== encrypted) Object.defineProperty(request, 'protocol', { value: secure ? 'https' : 'http', configurable: true })
 }
@@ -86,11 +88,6 @@ function showProtocol (request: FastifyRequest, { scheme, tunnel }: ProxyRequest
 export function whenIn (pending: void | Promise<void>, go: () => void): void {
   if (pending === undefined) go()
   else pending.then(go)
-}
-
-/** Whether a request asks for a WebSocket (RFC 6455 4.1), and not for some other protocol. */
-export function asksForWebSocket (raw: IncomingMessage): boolean {
-  return raw.method === 'GET' && raw.headers.upgrade?.toLowerCase() === 'websocket'
 }
 
 /**

@@ -1,15 +1,16 @@
 /** From a tunnel to ingress: requests and upgrades that came through tunnels. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { constants } from 'node:http2'
 import type { Http2ServerRequest } from 'node:http2'
 import type { RawRequest } from '../../types/options'
 import type { Dispatch } from './requests'
-import { asksForWebSocket, readAsOrdinary, whenIn } from './requests'
+import { readAsOrdinary, whenIn } from './requests'
 import { FST_PROX_BAD_TARGET, FST_PROX_MISDIRECTED } from '../errors'
-import type { Ingress, Origin } from '../routing/proxy-router'
-import { isAbsoluteForm, originOf } from '../routing/proxy-router'
+import type { Ingress } from '../routing/proxy-router'
 import { whenAnswered } from '../compat/pipelining'
-import { parseAbsoluteTarget } from '../http/target'
+import { isAbsoluteForm, originOf, parseAbsoluteTarget, parsePath, redactTarget } from '../http/target'
+import { asksForWebSocket } from '../http/upgrade'
+import { isHttp2 } from '../http/version'
 import { closeSession } from '../tunnel/servers'
 import type { ServerHandlers, ServerLimits } from '../tunnel/servers'
 import type { Tunnel } from '../tunnel/tunnel'
@@ -40,16 +41,14 @@ export function tunnelHandlers (settings: RequestsSettings): ServerHandlers {
       } else if (tunnel.beginRequest(response as ServerResponse) || tunnel.requests >= maxRequests) {
         response.setHeader('connection', 'close')
       }
-      whenIn(takeIn(ingress, tunnel, raw, tunnel.origin), () => dispatch(raw, response))
+      whenIn(takeIn(ingress, tunnel, raw, false), () => dispatch(raw, response))
     },
 
     upgrade: dispatchUpgrade && ((tunnel, raw, socket, head, server) => whenAnswered(socket, () => {
       if (!asksForWebSocket(raw)) return readAsOrdinary(server, raw, socket, head)
       tunnel.beginUpgrade()
       socket.on('error', () => socket.destroy())
-      const { hostname, port, scheme } = tunnel.origin
-      const origin = originOf(scheme === 'https' ? 'wss' : 'ws', hostname, port)
-      whenIn(takeIn(ingress, tunnel, raw, origin), () => dispatchUpgrade(raw, socket, head))
+      whenIn(takeIn(ingress, tunnel, raw, true), () => dispatchUpgrade(raw, socket, head))
     }))
   }
 }
@@ -58,20 +57,21 @@ export function tunnelHandlers (settings: RequestsSettings): ServerHandlers {
  * Hands a request to ingress, with the origin of its tunnel or the one that it names itself: by `:authority`, or by a
  * target in absolute-form, which origin servers accept too (RFC 9112 3.2.2).
  */
-function takeIn (ingress: Ingress, tunnel: Tunnel, raw: RawRequest, origin: Origin): void | Promise<void> {
-  const { info, credentials } = tunnel
+function takeIn (ingress: Ingress, tunnel: Tunnel, raw: RawRequest, upgrade: boolean): void | Promise<void> {
+  const { info, credentials, origin } = tunnel
   const url = raw.url!
   const authority = isHttp2(raw) ? raw.authority : origin.authority
-  if (url[0] === '/' && authority === origin.authority) return ingress.tunnelled(raw, origin, url, info, credentials)
+  const samePath = authority === origin.authority ? parsePath(url) : null
+  if (samePath !== null) return ingress.tunnelled(raw, origin, samePath, info, credentials, upgrade)
 
   const named = isAbsoluteForm(url) ? url : `${origin.scheme}://${authority}${url === '*' ? '' : url}`
   const target = parseAbsoluteTarget(named)
-  if (target === null) return ingress.fail(raw, new FST_PROX_BAD_TARGET(named))
+  if (target === null) return ingress.fail(raw, new FST_PROX_BAD_TARGET(redactTarget(named)))
   const { scheme, hostname, port, path } = target
   if (scheme !== origin.scheme || (hostname !== origin.hostname && !tunnel.covers(hostname))) {
     return ingress.fail(raw, new FST_PROX_MISDIRECTED(`${scheme}://${hostname}`))
   }
-  return ingress.tunnelled(raw, originOf(scheme, hostname, port), path, info, credentials)
+  return ingress.tunnelled(raw, originOf(scheme, hostname, port), path, info, credentials, upgrade)
 }
 
 /** Ends a stream whose request does not arrive in time, with 408 if nothing has been answered yet. */
@@ -82,8 +82,4 @@ function limitUpload ({ stream }: Http2ServerRequest, milliseconds: number): voi
     stream.close(constants.NGHTTP2_CANCEL)
   }, milliseconds)
   stream.once('close', () => clearTimeout(timer))
-}
-
-function isHttp2 (raw: RawRequest | IncomingMessage): raw is Http2ServerRequest {
-  return raw.httpVersionMajor === 2
 }

@@ -6,11 +6,9 @@ import type { FastifyBaseLogger, FastifyError } from 'fastify'
 import type { ProxyCredentials } from '../../types/options'
 import type { ProxyTunnel } from '../../types/request'
 import type { Leaf } from '../ca/authority'
-import { FST_PROX_INVALID_HOST } from '../errors'
-import type { Origin } from '../routing/proxy-router'
-import { originOf } from '../routing/proxy-router'
-import type { Authority, Scheme } from '../http/target'
-import { parseHost } from '../http/target'
+import { parseServerName } from '../http/host'
+import type { Authority, Origin, Scheme } from '../http/target'
+import { originOf } from '../http/target'
 import { serverNameOf } from './client-hello'
 import { handshakeFailed, tunnelClosed, tunnelIntercepted, tunnelOpened } from './events'
 import type { TunnelEvent } from './events'
@@ -22,6 +20,9 @@ import type { TunnelHouse } from './tunnels'
 
 /** Delay of the first TCP keep-alive probe to a silent client, in milliseconds. */
 const TCP_KEEP_ALIVE = 60_000
+
+/** Characters of a server name in a log line. */
+const LONGEST_NAME = 253
 
 const CLOSED_BY_CLIENT = 'closed by the client'
 
@@ -199,8 +200,11 @@ export class Tunnel {
 
   #hostFor (servername: string | null): string {
     if (servername === null) return this.#request.target.hostname
-    const hostname = parseHost(servername)
-    if (hostname === null) throw new FST_PROX_INVALID_HOST(JSON.stringify(servername))
+    const hostname = parseServerName(servername)
+    if (hostname === null) {
+      this.log.debug({ servername: servername.slice(0, LONGEST_NAME) }, 'TLS server name is no host name: taken as none')
+      return this.#request.target.hostname
+    }
     this.#info = { ...this.#info, servername: hostname }
     return hostname
   }

@@ -13,7 +13,7 @@ t.test('a host has one canonical form', async t => {
     'r3---sn-4g5.example.com': ['r3---sn-4g5.example.com'],
     '-a-.example.com': ['-a-.example.com'],
     localhost: ['localhost', 'LocalHost.'],
-    '127.0.0.1': ['127.0.0.1', '127.1', '0x7f.0.0.1', '127.0.0.1.'],
+    '127.0.0.1': ['127.0.0.1', '127.0.0.1.'],
     '::1': ['::1', '[::1]', '[0:0:0:0:0:0:0:1]'],
     '2001:db8::a': ['2001:DB8::A', '[2001:0db8:0::000a]'],
     '::ffff:102:304': ['::ffff:1.2.3.4']
@@ -31,7 +31,7 @@ t.test('what is not a host is refused', async t => {
   const malformed = [
     '', '.', '..', 'a..b', '.a', 'a.com..', ' a.com', 'a.com ', 'a b.com', 'a\tb.com', 'a\nb.com', 'a\0b.com',
     'a/b', 'a?b', 'a#b', 'a\\b', 'user@a.com', 'a.com:443', 'a%20b.com', '*.example.com', '<a>', 'a|b', 'a^b', 'a"b',
-    'a!b', 'a,b', 'a;b', 'a&b', '(a)', "a'b", 'a$b', 'a+b', 'a=b', 'a~b', 'a`b', '{a}', '1.2.3.4.5', '256.1.1.1',
+    'a!b', 'a,b', 'a;b', 'a&b', '(a)', "a'b", 'a$b', 'a+b', 'a=b', 'a~b', 'a`b', '{a}', '1.2.3.4.5', '127.1', '0x7f.0.0.1', '256.1.1.1',
     'foo.123', '[1.2.3.4]', '[::1', '::1]', '[::1]:443', 'fe80::1%eth0', '[fe80::1%25eth0]', '[a.com]', '[]', ':::',
     `${'a'.repeat(64)}.com`, `${`${'a'.repeat(49)}.`.repeat(5)}comm`
   ]

@@ -103,7 +103,7 @@ t.test('is asked for credentials, for http and https', async (t) => {
   for (const url of ['http://example.com/', 'https://example.com/']) {
     const refused = await app.injectProxy(url)
     t.equal(refused.statusCode, 407, url)
-    t.equal(refused.headers['proxy-authenticate'], 'Basic realm="who?"')
+    t.equal(refused.headers['proxy-authenticate'], 'Basic realm="who?", charset="UTF-8"')
     const headers = { 'proxy-authorization': `Basic ${Buffer.from('jane:secret').toString('base64')}` }
     t.strictSame((await app.injectProxy({ url, headers })).json(), { url: `/jane/${url}`, username: 'jane', seen: null })
   }

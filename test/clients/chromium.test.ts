@@ -27,7 +27,7 @@ async function serve (t: Test, secure = false): Promise<{ app: FastifyInstance, 
   await app.register(fastifyWebsocket)
   await app.register(fastifyProx, { resolver: '/prefix/', ca: authority })
   app.get('/prefix/*', (request, reply) => reply.type('text/html').send(`<!doctype html><title>${request.proxy?.url}</title>`))
-  app.get('/prefix/wss://example.com/socket', { websocket: true }, (socket, request) => {
+  app.get('/prefix/https://example.com/socket', { websocket: true }, (socket, request) => {
     socket.on('message', (message) => socket.send(`${request.proxy?.url} ${message}`))
   })
   const requests: string[] = []
@@ -75,7 +75,7 @@ t.test('Chromium', { skip: withoutChromium, timeout: 120_000 }, async (t) => {
 
     t.equal(await page.navigate('https://example.com/a?b'), null)
     t.equal(await page.evaluate('document.title'), 'https://example.com/a?b')
-    t.equal(await page.evaluate(SOCKET), 'wss://example.com/socket hello')
+    t.equal(await page.evaluate(SOCKET), 'https://example.com/socket hello')
   })
 
   t.test('by TLS and HTTP/2 to the proxy', async (t) => {
@@ -88,7 +88,7 @@ t.test('Chromium', { skip: withoutChromium, timeout: 120_000 }, async (t) => {
     t.equal(await page.navigate('http://intranet/a?b'), null)
     t.equal(await page.evaluate('document.title'), 'http://intranet/a?b', 'which needs no tunnel')
     await page.navigate('https://example.com/a?b')
-    t.equal(await page.evaluate(SOCKET), 'wss://example.com/socket hello')
+    t.equal(await page.evaluate(SOCKET), 'https://example.com/socket hello')
     t.ok(requests.includes('CONNECT over 2.0'), requests.join(', '))
   })
 

@@ -17,7 +17,8 @@ import type { ProxyRequest } from '../../plugin/index'
 
 export const PROGRAMS = join(__dirname, 'programs')
 
-export type Scheme = ProxyRequest['scheme']
+/** What a client is told to ask for: the request of a WebSocket has the scheme of HTTP. */
+export type Scheme = ProxyRequest['scheme'] | 'ws' | 'wss'
 
 export interface Client {
   readonly name: string
@@ -84,7 +85,7 @@ export class ClientProxy {
         return await reply.type('text/plain').send(`${url}\n`)
       },
       wsHandler: (socket, request) => {
-        const url = proxy.#arrive(request)
+        const url = proxy.#arrive(request).replace(/^http/, 'ws')
         socket.on('message', (message) => socket.send(`${url} ${message}`))
       }
     })
@@ -109,11 +110,11 @@ export class ClientProxy {
     return stdout
   }
 
-  #arrive ({ proxy, socket }: FastifyRequest): string {
+  #arrive ({ proxy, socket, ws }: FastifyRequest): string {
     const { url, scheme, tunnel } = proxy!
     this.arrivals.push({
       url,
-      scheme,
+      scheme: !ws ? scheme : scheme === 'https' ? 'wss' : 'ws',
       connection: tunnel === null ? `port ${socket.remotePort}` : tunnel.id,
       tunnel: tunnel === null ? [] : [tunnel.alpn, tunnel.tlsVersion].filter((agreed) => agreed !== null)
     })

@@ -72,7 +72,7 @@ t.test('listen without a host', { skip }, async (t) => {
 t.test('with WebSockets', { skip }, async (t) => {
   const proxy = await startOnLocalhost(t, async (app) => {
     await app.register(websocket)
-    app.get('/ws:://example.com/socket', { websocket: true }, (socket) => { socket.send('hello') })
+    app.get('/http:://example.com/socket', { websocket: true }, (socket) => { socket.send('hello') })
     telling(app)
   })
   for (const { address: host, port } of addressesOf(proxy)) {

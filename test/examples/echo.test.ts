@@ -26,7 +26,7 @@ t.test('tells of every request', async (t) => {
   await once(socket, 'open')
   socket.send('hello')
   const [message] = await once(socket, 'message') as [Buffer]
-  t.equal(message.toString(), 'wss://example.com/chat: hello')
+  t.equal(message.toString(), 'https://example.com/chat: hello')
   socket.close()
   await once(socket, 'close')
   t.equal(await stop(), 0, 'ends by itself')

@@ -119,7 +119,7 @@ t.test('whatever a request passes sees the URL of the client', async (t) => {
 
   t.equal((await proxy.ask('PUT', 'http://bad@app.test/')).status, 400)
   t.strictSame(seen.splice(0), steps([
-    ['rewriteUrl', 'http://bad@app.test/', 'PUT'], ['genReqId', 'http://bad@app.test/', 'PUT'], ['childLoggerFactory', 'http://bad@app.test/', 'PUT']
+    ['rewriteUrl', 'http://***@app.test/', 'PUT'], ['genReqId', 'http://***@app.test/', 'PUT'], ['childLoggerFactory', 'http://***@app.test/', 'PUT']
   ]), 'a request that failed, too')
   await proxy.tunnel('app.test:80')
   t.strictSame(seen.splice(0), steps([

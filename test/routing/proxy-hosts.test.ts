@@ -408,8 +408,8 @@ t.test('WebSocket routes of a proxy app', async (t) => {
     const [message] = await once(socket, 'message')
     return String(message)
   }
-  t.equal(await ask('ws://app.test/socket?a'), 'ws://app.test/socket?a /socket?a hello')
-  t.equal(await ask('http://app.test/socket'), 'ws://app.test/socket /socket hello')
+  t.equal(await ask('ws://app.test/socket?a'), 'http://app.test/socket?a /socket?a hello')
+  t.equal(await ask('http://app.test/socket'), 'http://app.test/socket /socket hello')
   t.equal(await ask('ws://other.test/socket'), 'resolved')
   t.equal(await ask('/socket'), 'main')
 })

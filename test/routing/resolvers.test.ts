@@ -11,6 +11,7 @@ import type { Proxy } from '../support/proxy'
 
 type ProxyResolver = fastifyProx.ProxyResolver
 type ResolverContext = fastifyProx.ResolverContext
+type ConnectContext = fastifyProx.ConnectContext
 
 function telling (app: FastifyInstance): void {
   app.all('/*', async ({ method, url, params, headers, body, proxy }) => ({ method, url, params, headers, body: body ?? null, proxy }))
@@ -42,7 +43,7 @@ t.test('proxyAuthResolver', async (t) => {
     for (const headers of without) {
       const { status, headers: { 'proxy-authenticate': challenge }, body } = await client.ask('POST', 'http://example.com/', { 'content-type': 'odd/type', ...headers }, 'content')
       t.equal(status, 407)
-      t.equal(challenge, 'Basic realm="Please enter prefix path"')
+      t.equal(challenge, 'Basic realm="Please enter prefix path", charset="UTF-8"')
       t.match(JSON.parse(body), { code: 'FST_PROX_AUTH_REQUIRED', statusCode: 407 })
     }
     t.match(await client.ask('GET', 'http://fastify-prox/download/pem'), { status: 407 }, 'hosts of the application are no exception')
@@ -61,13 +62,13 @@ t.test('proxyAuthResolver', async (t) => {
       t.notOk('proxy-authorization' in told.headers)
     }
     const invalid = await client.ask('GET', 'http://example.com/', basic(Buffer.from([0x61, 0xff, 0x3a])))
-    t.equal(JSON.parse(invalid.body).proxy.username, 'a\ufffd', 'what is no UTF-8 is replaced')
+    t.equal(JSON.parse(invalid.body).proxy.username, 'a\u00ff', 'what is no UTF-8 is Latin-1')
     t.equal((await client.ask('GET', 'http://example.com/', { 'proxy-authorization': 'bAsIc   dXNlcjo= ' })).status, 200)
   })
 
   t.test('asks before a tunnel opens, and never in it', async (t) => {
     const refused = await proxy.connect('example.com:443')
-    t.match(refused.response, { status: 407, headers: { 'proxy-authenticate': 'Basic realm="Please enter prefix path"' } })
+    t.match(refused.response, { status: 407, headers: { 'proxy-authenticate': 'Basic realm="Please enter prefix path", charset="UTF-8"' } })
     const client = await proxy.tls('example.com:443', {}, basic('user:'))
     for (const path of ['/a', '/b']) {
       t.match(JSON.parse((await client.ask('GET', path)).body), { url: `/user/https://example.com${path}`, proxy: { username: 'user' } })
@@ -77,8 +78,8 @@ t.test('proxyAuthResolver', async (t) => {
 
 t.test('the realm', async (t) => {
   const realms: Array<[realm: string, challenge: string]> = [
-    ['', 'Basic realm=""'],
-    ['a "b" \\c', 'Basic realm="a \\"b\\" \\\\c"']
+    ['', 'Basic realm="", charset="UTF-8"'],
+    ['a "b" \\c', 'Basic realm="a \\"b\\" \\\\c", charset="UTF-8"']
   ]
   for (const [realm, challenge] of realms) {
     const proxy = await start(t, { prox: { resolver: proxyAuthResolver({ realm }) } })
@@ -89,7 +90,7 @@ t.test('the realm', async (t) => {
   }
   const resolver = Object.assign(() => '/', { requireAuth: () => 'Größe\r\nX: 1' })
   const proxy = await start(t, { prox: { resolver } })
-  t.match(await proxy.get('http://example.com/'), { status: 407, headers: { 'proxy-authenticate': 'Basic realm="Gr??e??X: 1"', x: undefined } })
+  t.match(await proxy.get('http://example.com/'), { status: 407, headers: { 'proxy-authenticate': 'Basic realm="Gr??e??X: 1", charset="UTF-8"', x: undefined } })
 })
 
 t.test('validate', async (t) => {
@@ -126,7 +127,84 @@ t.test('validate', async (t) => {
     }
   })
 
-  t.throws(() => proxyAuthResolver({ validate: 'yes' as never }), { code: 'FST_PROX_INVALID_OPTION', message: /^The option validate takes a function of user name and password, got 'yes'$/ })
+  t.throws(() => proxyAuthResolver({ validate: 'yes' as never }), { code: 'FST_PROX_INVALID_OPTION', message: /^The option validate takes a function of user name and password, got a string$/ })
+})
+
+t.test('credentials that are not ASCII', async (t) => {
+  const asked: string[] = []
+  const resolver = proxyAuthResolver({
+    validate: (username, password) => {
+      asked.push(`${username} ${password}`)
+      return username === 'jürgen' && password === 'größe'
+    }
+  })
+  const decided: ConnectContext[] = []
+  const proxy = await start(t, { prox: { resolver, onConnect: (context) => { decided.push(context) } } }, telling)
+  const utf8 = basic('jürgen:größe')
+  const latin1 = basic(Buffer.from('jürgen:größe', 'latin1'))
+  // Valid as UTF-8, and meant so by nobody.
+  const both = basic(Buffer.from('jÃ¼rgen:größe', 'latin1'))
+  for (const [name, headers, readings] of [
+    ['UTF-8', utf8, ['jürgen größe']],
+    ['Latin-1', latin1, ['jürgen größe']],
+    ['both', both, ['jÃ¼rgen größe']]
+  ] as const) {
+    t.test(name, async (t) => {
+      const { status, body } = await proxy.get('http://example.com/', headers)
+      t.equal(status, name === 'both' ? 407 : 200)
+      if (status === 200) t.match(JSON.parse(body), { url: '/j%C3%BCrgen/http://example.com/', proxy: { username: 'jürgen' } })
+      t.strictSame(asked.splice(0), readings)
+    })
+  }
+
+  t.test('are asked for in the other reading when the first is refused', async (t) => {
+    const accents = proxyAuthResolver({ validate: (username) => username === 'Ã¼' })
+    const proxy = await start(t, { prox: { resolver: accents, onConnect: (context) => { decided.push(context) } } }, telling)
+    const headers = basic(Buffer.from([0xc3, 0xbc, 0x3a]))
+    t.match(JSON.parse((await proxy.get('http://example.com/', headers)).body), {
+      url: '/%C3%83%C2%BC/http://example.com/', proxy: { username: 'Ã¼', url: 'http://example.com/' }
+    })
+    decided.splice(0)
+    const client = await proxy.tls('example.com:443', {}, headers)
+    t.match(decided, [{ credentials: { username: 'Ã¼' }, authority: 'example.com:443' }])
+    t.match(JSON.parse((await client.ask('GET', '/')).body), { url: '/%C3%83%C2%BC/https://example.com/', proxy: { username: 'Ã¼' } })
+    const injected = await proxy.app.injectProxy({ url: 'https://example.com/', headers })
+    t.match(injected.json(), { url: '/%C3%83%C2%BC/https://example.com/', proxy: { username: 'Ã¼' } })
+    t.equal(await statusOf(proxy, 'http://example.com/', basic('ö:')), 407)
+  })
+})
+
+t.test('requireAuth that answers neither a realm nor nothing lets nobody in', async (t) => {
+  let answer: unknown
+  let ran = 0
+  const resolver = Object.assign((url: string) => `/${url}`, { requireAuth: () => answer as string })
+  const proxy = await start(t, { prox: { resolver } }, (app) => { app.get('/*', async () => { ran++ }) })
+  const answers: Array<[answer: unknown, shown: string]> = [
+    [true, 'true'], [false, 'false'], [0, 'a number'], [407, 'a number'], [{ realm: 's3cr3t' }, 'an object'], [['s3cr3t'], 'an array'],
+    [new Error('s3cr3t'), 'an Error'], [() => 's3cr3t', 'a function'], [Symbol('s3cr3t'), 'a symbol'], [Promise.resolve(1), 'a number']
+  ]
+  for (const [value, shown] of answers) {
+    answer = value
+    const message = `requireAuth has to answer a realm, null or undefined, and answered ${shown}`
+    const { status, body } = await proxy.get('http://example.com/')
+    t.equal(status, 500, shown)
+    t.match(JSON.parse(body), { code: 'FST_PROX_BAD_REALM', message })
+    const { response } = await proxy.connect('example.com:443')
+    t.equal(response.status, 500)
+    t.match(JSON.parse(response.body), { code: 'FST_PROX_BAD_REALM', message })
+    t.equal((await proxy.app.injectProxy('https://example.com/')).statusCode, 500)
+  }
+  t.equal(ran, 0)
+  for (answer of [null, undefined, Promise.resolve(null)]) t.equal(await statusOf(proxy, 'http://example.com/'), 200)
+  answer = ''
+  t.equal(await statusOf(proxy, 'http://example.com/'), 407, 'a realm may be empty')
+})
+
+t.test('options of proxyAuthResolver that are not known are refused', async (t) => {
+  t.throws(() => proxyAuthResolver({ valiadte: () => false } as never), {
+    code: 'FST_PROX_INVALID_OPTION', message: 'The option valiadte takes no value: the options are realm, validate, got a function'
+  })
+  t.throws(() => proxyAuthResolver({ password: 's3cr3t' } as never), { message: /got a string$/ })
 })
 
 t.test('a resolver of one\'s own', async (t) => {
@@ -232,7 +310,7 @@ t.test('a resolver of one\'s own', async (t) => {
       }
     })
     const proxy = await start(t, { prox: { resolver } }, telling)
-    t.match(await proxy.get('http://example.com/'), { status: 407, headers: { 'proxy-authenticate': 'Basic realm="cave"' } })
+    t.match(await proxy.get('http://example.com/'), { status: 407, headers: { 'proxy-authenticate': 'Basic realm="cave", charset="UTF-8"' } })
     t.equal(await statusOf(proxy, 'http://example.com/', basic('ali:open')), 200)
     t.match(await proxy.get('http://example.com/', { 'x-fail': '1' }), { status: 500, body: /requireAuth failed/ })
     t.equal((await proxy.connect('example.com:443', basic('ali:baba'))).response.status, 407)

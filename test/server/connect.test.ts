@@ -113,7 +113,7 @@ t.test('credentials', async (t) => {
   })
   const proxy = await start(t, { prox: { resolver } }, echo)
   const { response, client } = await proxy.connect('a.test:443')
-  t.match(response, { status: 407, headers: { 'proxy-authenticate': 'Basic realm="a \\"realm\\""', connection: 'close' } })
+  t.match(response, { status: 407, headers: { 'proxy-authenticate': 'Basic realm="a \\"realm\\"", charset="UTF-8"', connection: 'close' } })
   await client.closed()
   await proxy.tunnel('a.test:443', { 'proxy-authorization': 'Basic bWU6' })
 })

@@ -114,7 +114,7 @@ t.test('upgrades', async (t) => {
     const client = await proxy.client()
     t.match(JSON.parse((await client.ask('GET', 'http://example.com/', UPGRADE)).body), { upgrade: null, proxied: 'http://example.com/' })
     t.match(JSON.parse((await client.ask('GET', '/', UPGRADE)).body), { upgrade: 'h2c', proxied: null })
-    t.match(JSON.parse((await client.ask('GET', 'ws://example.com/', HANDSHAKE)).body), { proxied: 'ws://example.com/' })
+    t.match(JSON.parse((await client.ask('GET', 'ws://example.com/', HANDSHAKE)).body), { proxied: 'http://example.com/' })
   })
 
   const withWebSockets = async (t: Test, websockets: boolean): Promise<Proxy> => {
@@ -137,7 +137,10 @@ t.test('upgrades', async (t) => {
 
   t.test('to WebSocket', async (t) => {
     const proxy = await withWebSockets(t, true)
-    for (const [target, url] of [['ws://example.com/a?b', 'ws://example.com/a?b'], ['http://Example.com:8080/', 'ws://example.com:8080/'], ['wss://example.com/', 'wss://example.com/'], ['https://example.com/', 'wss://example.com/'], ['/socket', 'null']]) {
+    for (const [target, url] of [
+      ['ws://example.com/a?b', 'http://example.com/a?b'], ['http://Example.com:8080/', 'http://example.com:8080/'],
+      ['wss://example.com/', 'https://example.com/'], ['https://example.com/', 'https://example.com/'], ['/socket', 'null']
+    ]) {
       const client = await proxy.client()
       t.equal((await client.ask('GET', target!, { ...HANDSHAKE, 'proxy-authorization': 'Basic YTpi' })).status, 101)
       t.equal(await firstFrame(client), url)
