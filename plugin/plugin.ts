@@ -5,26 +5,25 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { FastifyProxOptions } from '../types/options'
 import '../types/fastify'
-import { secondaryServers } from './compat/secondary-servers'
 import { CertificateAuthority } from './ca/authority'
-import { guardRequests, guardRoutes, guardUpgrades } from './server/requests'
-import type { Dispatch } from './server/requests'
+import { addClientHelpers } from './clients/client-helpers'
+import { secondaryServers } from './compat/secondary-servers'
 import { directNotice, downloadApp } from './download/app'
 import { FST_PROX_ALREADY_REGISTERED, FST_PROX_INVALID_OPTION, FST_PROX_NOT_AT_ROOT } from './errors'
-import { ProxyHosts } from './routing/proxy-hosts'
-import { Ingress, proxyOf } from './routing/proxy-router'
 import { readOptions } from './options'
 import type { Settings } from './options'
 import { PrivateRoutes } from './routing/private-routes'
-import { servePrograms } from './clients/client-helpers'
-import { Connect } from './server/connect'
-import { tunnelHandlers } from './server/tunnel-requests'
-import { TunnelServers } from './tunnel/servers'
-import type { ServerLimits } from './tunnel/servers'
-import { Tunnels } from './tunnel/tunnels'
+import { ProxyHosts } from './routing/proxy-hosts'
+import { ProxyRouter, proxyOf } from './routing/proxy-router'
+import { addConnectRoute } from './server/connect-route'
+import { ConnectPolicy } from './server/policy'
+import { createProxyServer } from './server/proxy-server'
+import type { ProxyServer } from './server/proxy-server'
+import { interceptRouted } from './server/requests'
 
-const NO_SEAT = 'fastify-prox: nothing of Fastify listens to the requests of this server (option serverFactory). ' +
-  'Requests in absolute-form run the hooks before this plugin twice, are logged twice, and some are answered before it sees them'
+const NO_LISTENER = 'fastify-prox: nothing of Fastify listens to the requests of this server (option serverFactory). ' +
+  'Requests in absolute-form run the hooks before this plugin twice, are logged twice, and some are answered before it ' +
+  'sees them'
 
 /** Servers that a proxy answers for. */
 const registered = new WeakSet<object>()
@@ -38,55 +37,46 @@ const plugin: FastifyPluginAsync<FastifyProxOptions> = async (fastify, options) 
 
   const settings = readOptions(options)
   const { resolver } = settings
-  const ca = await authority(fastify, settings)
+  const ca = await loadAuthority(fastify, settings)
   fastify.decorate('proxyResolver', resolver)
   fastify.decorate('proxyCA', ca)
   fastify.decorateRequest('proxy', { getter () { return proxyOf(this.raw) } })
 
   const routes = new PrivateRoutes(fastify)
   const hosts = new ProxyHosts(routes)
-  const application = hosts.addName(settings.proxyHost, 'proxyHost')
-  const ingress = new Ingress(fastify, routes, hosts, resolver, application.name)
-  const connect = new Connect(fastify, routes, settings)
-  guardRoutes(fastify, ingress)
+  const { name: defaultHost } = hosts.addName(settings.proxyHost, 'proxyHost')
+  const router = new ProxyRouter(fastify, { routes, hosts, resolver, defaultHost })
+  const routeConnect = addConnectRoute(fastify, routes)
+  interceptRouted(fastify, router)
   registerHosts(fastify, hosts, ca, settings)
-  servePrograms(fastify, ingress, ca)
+  addClientHelpers(fastify, router, ca)
 
+  let proxy: ProxyServer | undefined
   fastify.addHook('onReady', async () => {
-    const dispatch = guardRequests(server, ingress)
-    if (dispatch === null) fastify.log.warn(NO_SEAT)
-    const dispatchUpgrade = guardUpgrades(server, ingress, settings.websockets)
-    const idle = settings.timeouts.idle || keepAliveOf(fastify)
-    const limits = limitsOf(fastify, idle)
-    const servers = new TunnelServers(server, limits, tunnelHandlers({
-      ...limits,
-      ingress,
-      dispatch: dispatch ?? (fastify.routing as Dispatch),
-      dispatchUpgrade: settings.websockets ? dispatchUpgrade : null,
-      clientError: (err, socket) => server.emit('clientError', err, socket)
-    }))
-    const keyLog = settings.keyLogFile === null ? null : openKeyLog(fastify, settings.keyLogFile)
-    connect.serve(new Tunnels(ca, servers, { ...settings, timeouts: { ...settings.timeouts, idle }, keyLog }))
-    server.on('connect', connect.listener)
+    proxy = createProxyServer(fastify, {
+      ...settings,
+      ca,
+      router,
+      routeConnect,
+      policy: new ConnectPolicy(resolver, settings.onConnect),
+      timeouts: { ...settings.timeouts, idle: options.timeouts?.idle ?? keepAliveOf(fastify) },
+      keyLog: settings.keyLogFile === null ? null : openKeyLog(fastify, settings.keyLogFile)
+    })
+    if (!proxy.hasListeners) fastify.log.warn(NO_LISTENER)
   })
 
   fastify.addHook('onListen', async () => {
-    for (const secondary of secondaryServers(fastify)) {
-      guardRequests(secondary, ingress)
-      // Fastify forwards upgrades whether anyone takes them or not; without a listener Node reads them as ordinary requests.
-      if (server.listenerCount('upgrade') === 0) secondary.removeAllListeners('upgrade')
-      secondary.on('connect', connect.listener)
-    }
+    for (const secondary of secondaryServers(fastify)) proxy!.attach(secondary)
   })
 
   // Not waited for: other plugins close what they have in tunnels, WebSockets say, in hooks of their own. And once:
   // Fastify runs this hook for every context (5.0), or for the root alone.
   let closed: Promise<void> | undefined
-  fastify.addHook('preClose', async () => { closed ??= connect.close() })
+  fastify.addHook('preClose', async () => { closed ??= proxy?.close() })
   fastify.addHook('onClose', async () => { await closed })
 }
 
-async function authority (fastify: FastifyInstance, { ca, tls }: Settings): Promise<CertificateAuthority> {
+async function loadAuthority (fastify: FastifyInstance, { ca, tls }: Settings): Promise<CertificateAuthority> {
   if (!(ca instanceof CertificateAuthority)) {
     return await CertificateAuthority.load({ tls, ...ca }, ({ code, message }) => fastify.log.warn({ code }, message))
   }
@@ -107,12 +97,6 @@ function registerHosts (fastify: FastifyInstance, hosts: ProxyHosts, ca: Certifi
     fastify.register(hosts.context(section, downloadApp({ ca, host: section.name })))
     fastify.register(directNotice({ host: section.name }))
   }
-}
-
-/** What the Fastify instance allows its own connections; a server of HTTP/2 knows less of it. */
-function limitsOf ({ server }: FastifyInstance, idle: number): ServerLimits {
-  const { headersTimeout = 60_000, requestTimeout = 0, timeout = 0, maxRequestsPerSocket }: Partial<Server> = server
-  return { headersTimeout, requestTimeout, timeout, idle, maxRequestsPerSocket: maxRequestsPerSocket ?? 0 }
 }
 
 /** Milliseconds; 0: no limit. */

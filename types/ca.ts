@@ -65,3 +65,11 @@ export interface IssuedCertificate {
   /** Behind a CA that is not a root, with the chain that a server sends. */
   readonly certificate: string
 }
+
+/** A certificate authority. */
+export interface CertificateAuthority {
+  readonly name: string
+  readonly certificatePem: string
+  readonly fingerprint256: string
+  leaf (host: string): Leaf | Promise<Leaf>
+}

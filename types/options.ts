@@ -48,14 +48,24 @@ export interface ProxyAuthResolverOptions {
   validate?: (username: string, password: string) => boolean | Promise<boolean>
 }
 
-/** What an `onConnect` policy sees before a CONNECT is answered. */
+/** What an `onConnect` policy is asked about: a host that a tunnel is to speak for. */
 export interface ConnectContext extends ResolverContext {
+  /** `hostname:port` */
   readonly authority: string
+  /** In the form of URLs: lower case, an IPv6 address in brackets. */
   readonly hostname: string
   readonly port: number
+  /** The TLS server name (RFC 6066 3) that the client sent in the tunnel; `null`: none, or not yet. */
+  readonly servername: string | null
+  /** `null` while it is the CONNECT that is asked about; later on the tunnel that it opened. */
+  readonly tunnel: ProxyTunnel | null
 }
 
-/** Refuses a tunnel by answering with a status code from 400 to 599; lets it open by answering nothing. */
+/**
+ * Refuses a tunnel by answering with a status code from 400 to 599; lets it open by answering nothing. Anything else is
+ * answered with 500 (FST_PROX_BAD_DECISION). It is asked once for every host that the tunnel comes to speak for: that of
+ * the CONNECT, a TLS server name that differs from it, and each further host that a request in the tunnel names.
+ */
 export type OnConnect = (context: ConnectContext) => number | null | undefined | void | Promise<number | null | undefined | void>
 
 /** Limits in time, in milliseconds; 0 turns one off. */

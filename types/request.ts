@@ -20,10 +20,12 @@ export interface ProxyTunnel {
 export interface ProxyRequest {
   /** The full URL that the client asked for, `http:` or `https:`, without a fragment. */
   readonly url: string
-  /** The proxy host that answers: the one that matched, else `proxyHost`. */
-  readonly host: string
+  /** The proxy host that answers: the one that matched, else that of the option `proxyHost`. */
+  readonly proxyHost: string
   /** Of the URL; a WebSocket's, too, is that of its HTTP request. */
   readonly scheme: 'http' | 'https'
+  /** Host of the URL, with the port when it is not the default of the scheme. */
+  readonly host: string
   /** Host of the URL, without port; an IPv6 address in brackets. */
   readonly hostname: string
   readonly port: number

@@ -14,7 +14,7 @@ const echo = (request) => ({
   route: request.url,
   method: request.method,
   url: request.proxy?.url ?? null,
-  host: request.proxy?.host ?? null
+  proxyHost: request.proxy?.proxyHost ?? null
 })
 
 app.route({

@@ -10,15 +10,15 @@ import type { ProxyAccess, ProxyDispatcher } from '../../types/clients'
 import type { CertificateAuthority } from '../ca/authority'
 import { programEnvironment } from './environment'
 import { FST_PROX_NO_UNDICI, FST_PROX_NOT_LISTENING, FST_PROX_UNIX_SOCKET } from '../errors'
-import type { Ingress } from '../routing/proxy-router'
+import type { ProxyRouter } from '../routing/proxy-router'
 import { injector } from './inject-proxy'
 
 /** Adds `injectProxy`, `proxyEnv` and `proxyDispatcher` to the instance. */
-export function servePrograms (fastify: FastifyInstance, ingress: Ingress, { certificatePem }: CertificateAuthority): void {
+export function addClientHelpers (fastify: FastifyInstance, router: ProxyRouter, { certificatePem }: CertificateAuthority): void {
   const certificate = new CertificateFile(certificatePem)
   fastify.addHook('onClose', async () => certificate.remove())
 
-  fastify.decorate('injectProxy', injector(fastify, ingress))
+  fastify.decorate('injectProxy', injector(fastify, router))
 
   fastify.decorate('proxyEnv', (access: ProxyAccess = {}) => {
     const { username, password = '' } = access

@@ -6,26 +6,26 @@ import type { ProxyCredentials, ResolverContext } from '../../types/options'
 import type { InjectProxy, InjectProxyOptions } from '../../types/clients'
 import { askForCredentials, readCredentials } from '../http/credentials'
 import { FST_PROX_BAD_AUTHORITY, FST_PROX_INVALID_OPTION } from '../errors'
-import type { Ingress } from '../routing/proxy-router'
 import { isAddress } from '../http/host'
 import { originOf, parseAuthority } from '../http/target'
+import type { ProxyRouter } from '../routing/proxy-router'
 
 /**
  * Sends requests straight to ingress: those for `http:` in absolute-form, those for `https:` as if they were the first
  * in a tunnel of TLS. There is no CONNECT before the latter, hence no hooks and no `onConnect` for it; but the resolver
  * may ask for credentials, as it would then.
  */
-export function injector (fastify: FastifyInstance, ingress: Ingress): InjectProxy {
+export function injector (fastify: FastifyInstance, router: ProxyRouter): InjectProxy {
   let tunnels = 0
 
   const enter = async (raw: IncomingMessage, url: URL): Promise<void> => {
     if (url.protocol === 'http:') {
       raw.url = url.origin + raw.url
-      return await ingress.absolute(raw, raw.url)
+      return await router.routeAbsolute(raw, raw.url)
     }
     const authority = `${url.hostname}:${url.port || 443}`
     const target = parseAuthority(authority)
-    if (target === null) return ingress.fail(raw, new FST_PROX_BAD_AUTHORITY(authority))
+    if (target === null) return router.routeToErrorHandler(raw, new FST_PROX_BAD_AUTHORITY(authority))
     const { hostname, port } = target
     const { remoteAddress } = raw.socket
     const readings = readCredentials(raw)
@@ -34,7 +34,7 @@ export function injector (fastify: FastifyInstance, ingress: Ingress): InjectPro
     try {
       credentials = await askForCredentials(fastify.proxyResolver, context, readings)
     } catch (err) {
-      return ingress.fail(raw, err)
+      return router.routeToErrorHandler(raw, err)
     }
     // As the socket of a tunnel has it, which plugins may look at.
     Object.assign(raw.socket, { encrypted: true })
@@ -46,7 +46,7 @@ export function injector (fastify: FastifyInstance, ingress: Ingress): InjectPro
       tlsVersion: 'TLSv1.3',
       remoteAddress
     })
-    await ingress.tunnelled(raw, originOf('https', hostname, port), raw.url!, tunnel, credentials)
+    await router.routeTunnelled(raw, originOf('https', hostname, port), raw.url!, tunnel, credentials)
   }
 
   function injectProxy (options: InjectProxyOptions | string | URL): Promise<LightMyRequestResponse>

@@ -1,26 +1,28 @@
 /**
- * The one door where a request becomes a proxied request: its full URL is known, `request.proxy` is set, `req.url` is
- * the URL of a route. Nothing but this room, and `private-routes` on its behalf, writes `req.url`.
+ * Routes proxied requests: from here on a request's full URL is known, `request.proxy` is set, its fields are those that
+ * a route may see, and `req.url` is the URL of a route. Only this file and `private-routes` write `req.url`.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ProxyCredentials, ProxyResolver, RawRequest, ResolverContext } from '../../types/options'
 import type { ProxyRequest, ProxyTunnel } from '../../types/request'
-import { askForCredentials, ChallengeError, readCredentials } from '../http/credentials'
 import { FST_PROX_BAD_RESOLUTION, FST_PROX_BAD_TARGET, FST_PROX_NO_RESOLUTION, kindOf } from '../errors'
-import { redactHost, setHost, stripHopByHop } from '../http/headers'
-import type { ProxyHosts } from './proxy-hosts'
-import type { PrivateRoutes, PrivateSection } from './private-routes'
+import { askForCredentials, ChallengeError, readCredentials } from '../http/credentials'
+import { redactHost, setHost, stripHopByHop, stripProxyAuthorization } from '../http/headers'
 import type { Origin } from '../http/target'
 import { originOf, parseAbsoluteTarget, redactTarget, redactUserinfo } from '../http/target'
+import type { PrivateRoutes, PrivateSection } from './private-routes'
+import type { ProxyHosts } from './proxy-hosts'
 
+/** The one property that raw requests get: what `request.proxy` holds. */
 const kProxy = Symbol('fastify-prox.proxy')
-const kFailure = Symbol('fastify-prox.failure')
 
-type ProxiedRequest = RawRequest & {
-  originalUrl?: string
-  [kProxy]?: ProxyRequest
-  [kFailure]?: unknown
-}
+type ProxiedRequest = RawRequest & { originalUrl?: string, [kProxy]?: ProxyRequest }
+
+/** The errors of requests that the error handler is to answer. */
+const failures = new WeakMap<RawRequest, unknown>()
+
+/** Values of `Proxy-Authorization`, which hooks may see and routes may not. */
+const withheldCredentials = new WeakMap<RawRequest, string>()
 
 /** What `request.proxy` holds for a raw request. */
 export function proxyOf (raw: RawRequest): ProxyRequest | null {
@@ -29,134 +31,143 @@ export function proxyOf (raw: RawRequest): ProxyRequest | null {
 
 /** Whether a request is to be answered by the error handler. */
 export function hasFailed (raw: RawRequest): boolean {
-  return kFailure in raw
+  return failures.has(raw)
 }
 
-/** Has `request.proxy` show the user of the credentials that the resolver has accepted. */
-function setUsername (raw: RawRequest, credentials: ProxyCredentials | null): void {
-  const proxied: ProxiedRequest = raw
-  proxied[kProxy] = Object.freeze({ ...proxied[kProxy]!, username: credentials!.username })
+/** The `Proxy-Authorization` field of a proxied request, as the client sent it. */
+export function withheldCredentialsOf (raw: RawRequest): string | undefined {
+  return withheldCredentials.get(raw)
 }
 
-export class Ingress {
-  readonly #hosts: ProxyHosts
-  readonly #routes: PrivateRoutes
-  readonly #failures: PrivateSection
-  readonly #resolver: ProxyResolver
-  readonly #defaultHost: string
+/** How a request came: as absolute-form, or through a tunnel. */
+interface Arrival {
+  readonly raw: RawRequest
+  readonly origin: Origin
+  readonly path: string
+  readonly context: ResolverContext
+  /** Whether the request is the handshake of a WebSocket. */
+  readonly upgrade: boolean
+}
 
-  constructor (
-    fastify: FastifyInstance, routes: PrivateRoutes, hosts: ProxyHosts, resolver: ProxyResolver, defaultHost: string
-  ) {
-    this.#hosts = hosts
-    this.#routes = routes
-    this.#resolver = resolver
-    this.#defaultHost = defaultHost
-    this.#failures = routes.addSection('failure of ingress')
+export interface ProxyRouterOptions {
+  readonly routes: PrivateRoutes
+  readonly hosts: ProxyHosts
+  readonly resolver: ProxyResolver
+  /** The proxy host that answers what no other one does. */
+  readonly defaultHost: string
+}
+
+/**
+ * Its methods prepare a raw request for Fastify's router. The caller dispatches it when they return, or when the promise
+ * that they returned is fulfilled, which is never rejected: what fails is answered by the application's error handler.
+ */
+export class ProxyRouter {
+  readonly #options: ProxyRouterOptions
+  readonly #failureSection: PrivateSection
+
+  constructor (fastify: FastifyInstance, options: ProxyRouterOptions) {
+    this.#options = options
+    this.#failureSection = options.routes.addSection('errors of the proxy')
     this.#addFailureRoute(fastify)
   }
 
-  /**
-   * Takes in a request that is for a proxy by its own words; `url` is what it asks for. The caller routes it when this
-   * returns, or when the promise that it returned is fulfilled; it never rejects: what goes wrong is answered by the
-   * application's error handler.
-   */
-  absolute (raw: RawRequest, url: string, upgrade = false): void | Promise<void> {
+  /** Routes a request whose target is the absolute-form `url` (RFC 9112 3.2.2). */
+  routeAbsolute (raw: RawRequest, url: string, upgrade = false): void | Promise<void> {
+    const { resolver } = this.#options
     const readings = readCredentials(raw)
     const target = parseAbsoluteTarget(url)
-    if (target === null) return this.fail(raw, new FST_PROX_BAD_TARGET(redactTarget(url)))
+    if (target === null) return this.routeToErrorHandler(raw, new FST_PROX_BAD_TARGET(redactTarget(url)))
 
+    const field = raw.headers['proxy-authorization']
+    if (field !== undefined) withheldCredentials.set(raw, field)
     const { scheme, hostname, port, path } = target
-    const origin = originOf(scheme, hostname, port)
-    const credentials = readings[0] ?? null
-    const context: ResolverContext = { raw, remoteAddress: raw.socket.remoteAddress, credentials, tunnel: null }
-    const section = this.#begin(raw, origin, path, context, upgrade)
-    if (this.#resolver.requireAuth === undefined) return this.#resolve(raw, section, origin, path, context)
-    return askForCredentials(this.#resolver, context, readings).then(
-      (accepted) => {
-        if (accepted === credentials) return this.#resolve(raw, section, origin, path, context)
-        setUsername(raw, accepted)
-        return this.#resolve(raw, section, origin, path, { ...context, credentials: accepted })
-      },
-      (err) => this.fail(raw, err)
+    const context = { raw, remoteAddress: raw.socket.remoteAddress, credentials: readings[0] ?? null, tunnel: null }
+    const arrival = { raw, origin: originOf(scheme, hostname, port), path, context, upgrade }
+    if (resolver.requireAuth === undefined) return this.#route(arrival)
+    return askForCredentials(resolver, context, readings).then(
+      (credentials) => this.#route({ ...arrival, context: { ...context, credentials } }),
+      (err) => {
+        this.#begin({ ...arrival, context: { ...context, credentials: null } })
+        this.routeToErrorHandler(raw, err)
+      }
     )
   }
 
-  /** Takes in a request that came through a tunnel, for `path` of `origin`; the rest is as with `absolute`. */
-  tunnelled (
-    raw: RawRequest, origin: Origin, path: string, tunnel: ProxyTunnel, credentials: ProxyCredentials | null,
-    upgrade = false
+  /** Routes a request that came through a tunnel, for `path` of `origin`. */
+  routeTunnelled (
+    raw: RawRequest, origin: Origin, path: string, tunnel: ProxyTunnel, credentials: ProxyCredentials | null, upgrade = false
   ): void | Promise<void> {
-    const context: ResolverContext = { raw, remoteAddress: tunnel.remoteAddress, credentials, tunnel }
-    const section = this.#begin(raw, origin, path, context, upgrade)
-    return this.#resolve(raw, section, origin, path, context)
+    const context = { raw, remoteAddress: tunnel.remoteAddress, credentials, tunnel }
+    return this.#route({ raw, origin, path, context, upgrade })
   }
 
   /** Lets the application's error handler answer a request. */
-  fail (raw: RawRequest, err: unknown): void {
-    const proxied: ProxiedRequest = raw
+  routeToErrorHandler (raw: RawRequest, err: unknown): void {
+    const { originalUrl = raw.url! } = raw as ProxiedRequest
     stripHopByHop(raw)
     redactHost(raw)
-    proxied[kFailure] = err || new FST_PROX_NO_RESOLUTION()
-    this.#routes.routeTo(this.#failures, raw, '/', redactUserinfo(proxied.originalUrl ?? raw.url!), 'GET')
+    failures.set(raw, err || new FST_PROX_NO_RESOLUTION())
+    this.#options.routes.routeTo(this.#failureSection, raw, '/', redactUserinfo(originalUrl), 'GET')
   }
 
-  /** @param upgrade whether the request is the handshake of a WebSocket */
-  #begin (
-    raw: RawRequest, origin: Origin, path: string, context: ResolverContext, upgrade: boolean
-  ): PrivateSection | undefined {
-    const { credentials, tunnel } = context
-    const proxied: ProxiedRequest = raw
-    const { scheme, hostname, port } = origin
-    const section = this.#hosts.match(hostname)
+  #route (arrival: Arrival): void | Promise<void> {
+    const { raw, origin, path, context } = arrival
+    const { routes, resolver } = this.#options
+    const section = this.#begin(arrival)
+    if (section !== undefined) return routes.tryRoute(section, raw, path)
+    try {
+      const resolved = resolver(origin.url + path, context)
+      if (typeof resolved === 'string') return this.#rewrite(raw, resolved)
+      return Promise.resolve(resolved).then(
+        (url) => this.#rewrite(raw, url),
+        (err) => this.routeToErrorHandler(raw, err)
+      )
+    } catch (err) {
+      this.routeToErrorHandler(raw, err)
+    }
+  }
+
+  /** Sets what hooks and routes see of the request, and returns the section of the proxy host that answers. */
+  #begin ({ raw, origin, path, context, upgrade }: Arrival): PrivateSection | undefined {
+    const { hosts, defaultHost } = this.#options
+    const { scheme, hostname, port, authority } = origin
+    const section = hosts.match(hostname)
     stripHopByHop(raw, { keepUpgrade: upgrade })
-    setHost(raw, origin.authority)
+    setHost(raw, authority)
+    const proxied: ProxiedRequest = raw
     proxied.originalUrl = raw.url!
     proxied[kProxy] = Object.freeze({
       url: origin.url + path,
-      host: section?.name ?? this.#defaultHost,
+      proxyHost: section?.name ?? defaultHost,
       scheme,
+      host: authority,
       hostname,
       port,
-      username: credentials?.username ?? null,
-      tunnel
+      username: context.credentials?.username ?? null,
+      tunnel: context.tunnel
     })
     return section
   }
 
-  #resolve (
-    raw: RawRequest, section: PrivateSection | undefined, origin: Origin, path: string, context: ResolverContext
-  ): void | Promise<void> {
-    if (section !== undefined) return this.#routes.tryRoute(section, raw, path)
-    try {
-      const resolved = this.#resolver(origin.url + path, context)
-      if (typeof resolved === 'string') return this.#rewrite(raw, resolved)
-      return Promise.resolve(resolved).then(
-        (url) => this.#rewrite(raw, url),
-        (err) => this.fail(raw, err)
-      )
-    } catch (err) {
-      this.fail(raw, err)
-    }
-  }
-
   #rewrite (raw: RawRequest, resolved: unknown): void {
     if (typeof resolved !== 'string' || resolved[0] !== '/') {
-      return this.fail(raw, new FST_PROX_BAD_RESOLUTION(kindOf(resolved)))
+      return this.routeToErrorHandler(raw, new FST_PROX_BAD_RESOLUTION(kindOf(resolved)))
     }
     raw.url = resolved
   }
 
+  /** Adds the route that hands errors to the error handler: one for every method, supported or not. */
   #addFailureRoute (fastify: FastifyInstance): void {
-    // As a hook, so that the body of a request that has failed already is neither read nor judged. One route is for
-    // every method: those that the application does not support must not end among its routes either.
+    const { routes } = this.#options
+    // As a hook, before the body is read: it is not asked for any more.
     const fail = async ({ raw }: FastifyRequest, reply: FastifyReply): Promise<never> => {
-      const { [kFailure]: failure } = raw as ProxiedRequest
+      stripProxyAuthorization(raw)
+      const failure = failures.get(raw)
       if (failure instanceof ChallengeError) reply.header('proxy-authenticate', failure.challenge)
       throw failure
     }
     fastify.register(async (child) => {
-      child.addHook('onRoute', (route) => this.#routes.assign(this.#failures, route))
+      child.addHook('onRoute', (route) => routes.assign(this.#failureSection, route))
       child.route({
         method: 'GET',
         url: '/',

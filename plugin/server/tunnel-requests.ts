@@ -1,85 +1,101 @@
-/** From a tunnel to ingress: requests and upgrades that came through tunnels. */
-import type { ServerResponse } from 'node:http'
-import { constants } from 'node:http2'
-import type { Http2ServerRequest } from 'node:http2'
+/** Routes the requests that come through tunnels. */
+import type { EventEmitter } from 'node:events'
+import type { Duplex } from 'node:stream'
 import type { RawRequest } from '../../types/options'
-import type { Dispatch } from './requests'
-import { readAsOrdinary, whenIn } from './requests'
 import { FST_PROX_BAD_TARGET, FST_PROX_MISDIRECTED } from '../errors'
-import type { Ingress } from '../routing/proxy-router'
-import { whenAnswered } from '../compat/pipelining'
+import type { Origin } from '../http/target'
 import { isAbsoluteForm, originOf, parseAbsoluteTarget, parsePath, redactTarget } from '../http/target'
 import { asksForWebSocket } from '../http/upgrade'
 import { isHttp2 } from '../http/version'
-import { closeSession } from '../tunnel/servers'
-import type { ServerHandlers, ServerLimits } from '../tunnel/servers'
+import type { ProxyRouter } from '../routing/proxy-router'
+import type { Http1Handlers } from '../tunnel/http1'
+import type { Http2Handlers } from '../tunnel/http2'
+import { closeSession } from '../tunnel/http2'
+import type { TunnelRegistry } from '../tunnel/registry'
 import type { Tunnel } from '../tunnel/tunnel'
+import { whenRouted } from './requests'
+import type { Dispatch } from './requests'
+import type { DispatchUpgrade } from './upgrades'
+import { routeUpgrade } from './upgrades'
 
-export interface RequestsSettings {
-  readonly ingress: Ingress
+export interface TunnelRequestsOptions {
+  /** Fastify's own server, which hears of clients' errors. */
+  readonly server: EventEmitter
+  readonly router: ProxyRouter
+  readonly registry: TunnelRegistry
   readonly dispatch: Dispatch
-  /** `null`: no upgrades. */
-  readonly dispatchUpgrade: Dispatch | null
-  readonly clientError: ServerHandlers['clientError']
+  /** `null`: upgrades are ignored. */
+  readonly dispatchUpgrade: DispatchUpgrade | null
   /** Of a tunnel; 0: no limit. */
-  readonly maxRequestsPerSocket: ServerLimits['maxRequestsPerSocket']
-  /** For HTTP/2, which Node does not limit. */
-  readonly requestTimeout: ServerLimits['requestTimeout']
+  readonly maxRequestsPerSocket: number
 }
 
-export function tunnelHandlers (settings: RequestsSettings): ServerHandlers {
-  const { ingress, dispatch, dispatchUpgrade, clientError, requestTimeout } = settings
-  const maxRequests = settings.maxRequestsPerSocket || Infinity
+/** What the HTTP servers of tunnels do with requests. */
+export function tunnelHandlers (options: TunnelRequestsOptions): Http1Handlers & Http2Handlers {
+  const { server, router, registry, dispatch, dispatchUpgrade } = options
+  const maxRequests = options.maxRequestsPerSocket || Infinity
+  const isLast = (tunnel: Tunnel): boolean => {
+    tunnel.requests++
+    return registry.shouldCloseAfterResponse || tunnel.requests >= maxRequests
+  }
 
   return {
-    clientError,
-
-    request (tunnel, raw, response) {
-      if (isHttp2(raw)) {
-        if (tunnel.beginRequest(null) || tunnel.requests >= maxRequests) closeSession(raw)
-        if (requestTimeout > 0 && !raw.stream.endAfterHeaders) limitUpload(raw, requestTimeout)
-      } else if (tunnel.beginRequest(response as ServerResponse) || tunnel.requests >= maxRequests) {
-        response.setHeader('connection', 'close')
-      }
-      whenIn(takeIn(ingress, tunnel, raw, false), () => dispatch(raw, response))
+    http1Request (tunnel, raw, response) {
+      tunnel.response = response
+      if (isLast(tunnel)) response.setHeader('connection', 'close')
+      whenRouted(route(router, tunnel, raw, false), () => dispatch(raw, response))
     },
 
-    upgrade: dispatchUpgrade && ((tunnel, raw, socket, head, server) => whenAnswered(socket, () => {
-      if (!asksForWebSocket(raw)) return readAsOrdinary(server, raw, socket, head)
-      tunnel.beginUpgrade()
-      socket.on('error', () => socket.destroy())
-      whenIn(takeIn(ingress, tunnel, raw, true), () => dispatchUpgrade(raw, socket, head))
-    }))
+    http2Request (tunnel, raw, response) {
+      if (isLast(tunnel)) closeSession(raw)
+      whenRouted(route(router, tunnel, raw, false), () => dispatch(raw, response))
+    },
+
+    takesUpgrade: (raw) => dispatchUpgrade !== null && asksForWebSocket(raw),
+
+    upgrade (tunnel, raw, socket, head) {
+      tunnel.requests++
+      tunnel.state = 'upgraded'
+      tunnel.watch = null
+      routeUpgrade(route(router, tunnel, raw, true), raw, socket, head, dispatchUpgrade!)
+    },
+
+    connectRefused ({ request: { authority, log } }) {
+      log.info(`tunnel to ${authority}: CONNECT inside a tunnel refused`)
+    },
+
+    clientError: (err: Error, socket: Duplex) => server.emit('clientError', err, socket)
   }
 }
 
 /**
- * Hands a request to ingress, with the origin of its tunnel or the one that it names itself: by `:authority`, or by a
- * target in absolute-form, which origin servers accept too (RFC 9112 3.2.2).
+ * Routes a request for the origin of its tunnel, or for the one that it names itself: by `:authority`, or by a target in
+ * absolute-form, which origin servers accept too (RFC 9112 3.2.2).
  */
-function takeIn (ingress: Ingress, tunnel: Tunnel, raw: RawRequest, upgrade: boolean): void | Promise<void> {
-  const { info, credentials, origin } = tunnel
+function route (router: ProxyRouter, tunnel: Tunnel, raw: RawRequest, upgrade: boolean): void | Promise<void> {
+  const { info, request: { credentials } } = tunnel
+  const origin = tunnel.origin!
   const url = raw.url!
   const authority = isHttp2(raw) ? raw.authority : origin.authority
-  const samePath = authority === origin.authority ? parsePath(url) : null
-  if (samePath !== null) return ingress.tunnelled(raw, origin, samePath, info, credentials, upgrade)
+  const ownPath = authority === origin.authority ? parsePath(url) : null
+  if (ownPath !== null) return router.routeTunnelled(raw, origin, ownPath, info, credentials, upgrade)
 
   const named = isAbsoluteForm(url) ? url : `${origin.scheme}://${authority}${url === '*' ? '' : url}`
   const target = parseAbsoluteTarget(named)
-  if (target === null) return ingress.fail(raw, new FST_PROX_BAD_TARGET(redactTarget(named)))
+  if (target === null) return router.routeToErrorHandler(raw, new FST_PROX_BAD_TARGET(redactTarget(named)))
   const { scheme, hostname, port, path } = target
-  if (scheme !== origin.scheme || (hostname !== origin.hostname && !tunnel.covers(hostname))) {
-    return ingress.fail(raw, new FST_PROX_MISDIRECTED(`${scheme}://${hostname}`))
+  const namedOrigin = originOf(scheme, hostname, port)
+  if (!speaksFor(tunnel, namedOrigin)) {
+    return router.routeToErrorHandler(raw, new FST_PROX_MISDIRECTED(namedOrigin.url))
   }
-  return ingress.tunnelled(raw, originOf(scheme, hostname, port), path, info, credentials, upgrade)
+  const go = (): void | Promise<void> => router.routeTunnelled(raw, namedOrigin, path, info, credentials, upgrade)
+  if (hostname === origin.hostname) return go()
+  const allowed = tunnel.request.authorize(hostname, info)
+  return allowed === undefined ? go() : allowed.then(go, (err) => router.routeToErrorHandler(raw, err))
 }
 
-/** Ends a stream whose request does not arrive in time, with 408 if nothing has been answered yet. */
-function limitUpload ({ stream }: Http2ServerRequest, milliseconds: number): void {
-  const timer = setTimeout(() => {
-    if (stream.state.remoteClose === 1) return
-    if (!stream.headersSent) stream.respond({ ':status': 408 }, { endStream: true })
-    stream.close(constants.NGHTTP2_CANCEL)
-  }, milliseconds)
-  stream.once('close', () => clearTimeout(timer))
+/** Whether a tunnel's certificate and port are those of an origin (RFC 9110 7.4). */
+function speaksFor ({ origin, leaf }: Tunnel, { scheme, hostname, port }: Origin): boolean {
+  return scheme === origin!.scheme && port === origin!.port &&
+    (hostname === origin!.hostname || (leaf !== null && leaf.covers(hostname)))
 }

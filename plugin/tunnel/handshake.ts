@@ -1,29 +1,50 @@
-/** Why TLS handshakes fail, and above all: does the client trust our certificate? */
+/** Ends the TLS of a client with a certificate of our CA. */
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import type { SecureContext } from 'node:tls'
+import { finishHandshake } from '../compat/tls-socket'
+import { describeHandshakeFailure, LEFT_IN_HANDSHAKE } from './outcome'
+import type { HandshakeFailure } from './outcome'
+import { copyAddress } from './stream-socket'
 
-export interface HandshakeFailure {
-  /** OpenSSL's, the system's or this package's error code. */
-  readonly code: string
-  /** The client does not accept the certificate: it sent an alert that says so, or left when it had seen it. */
-  readonly refused: boolean
-  /** In words, for the log. */
-  readonly reason: string
+export interface HandshakeOptions {
+  readonly secureContext: SecureContext
+  /** In the wire format of ALPN (RFC 7301 3.1), in order of preference. */
+  readonly alpnProtocols: Uint8Array
+  /** Takes a line in the format of `SSLKEYLOGFILE`. */
+  readonly keyLog: ((line: Buffer) => void) | null
 }
 
-/** Alerts about a certificate (RFC 8446 6.2), in the codes that Node makes of OpenSSL's reasons. */
-const REFUSAL = /ALERT_(?:UNKNOWN_CA|BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_UNKNOWN|CERTIFICATE_EXPIRED|CERTIFICATE_REVOKED|ACCESS_DENIED)$/
+/** Fatal alerts in place of a ServerHello (RFC 8446 6). */
+export const Alert = {
+  accessDenied: Buffer.from('15030300020231', 'hex'),
+  internalError: Buffer.from('15030300020250', 'hex'),
+  unrecognizedName: Buffer.from('15030300020270', 'hex')
+} as const
 
-/** TLS 1.3 clients that look at the certificate when OpenSSL is done with it, as those of Node do. */
-export const LEFT_IN_HANDSHAKE: HandshakeFailure = {
-  code: 'LEFT_IN_HANDSHAKE', refused: true, reason: 'the client left the TLS handshake, as one does that does not trust the CA'
-}
+/**
+ * Does the handshake on a socket whose next bytes are a ClientHello. Resolves with the TLS socket, or with why there is
+ * none; the caller destroys the socket then.
+ */
+export async function handshake (socket: Socket, options: HandshakeOptions): Promise<TLSSocket | HandshakeFailure> {
+  return await new Promise((resolve) => {
+    const tlsSocket = new TLSSocket(socket, {
+      isServer: true,
+      secureContext: options.secureContext,
+      ALPNProtocols: options.alpnProtocols
+    })
+    copyAddress(socket, tlsSocket)
+    if (options.keyLog !== null) tlsSocket.on('keylog', options.keyLog)
 
-/** The same clients with TLS 1.2, where the handshake ends before they can say no. */
-export const LEFT_AFTER_HANDSHAKE: HandshakeFailure = {
-  code: 'LEFT_AFTER_HANDSHAKE', refused: true, reason: 'the client left right after the TLS handshake, as one does that does not trust the CA'
-}
-
-export function describeHandshakeFailure (err: NodeJS.ErrnoException): HandshakeFailure {
-  const code = err.code ?? err.message
-  const refused = REFUSAL.test(code)
-  return { code, refused, reason: refused ? 'the client does not trust the CA' : `TLS handshake failed: ${code}` }
+    // Both stay when the handshake has failed: errors may follow.
+    const onError = (err: NodeJS.ErrnoException): void => resolve(describeHandshakeFailure(err))
+    const onEnd = (): void => resolve(LEFT_IN_HANDSHAKE)
+    tlsSocket.on('error', onError)
+    tlsSocket.on('end', onEnd)
+    tlsSocket.once('secure', () => {
+      tlsSocket.off('end', onEnd)
+      finishHandshake(tlsSocket)
+      resolve(tlsSocket)
+    })
+  })
 }

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 const LINGER = 2_000
 
 /** Ends our side and gives the client time to read what it was sent, whatever it still sends. */
-export function linger (socket: Duplex): void {
+export function lingeringClose (socket: Duplex): void {
   const timer = setTimeout(() => socket.destroy(), LINGER)
   socket.on('close', () => clearTimeout(timer))
   socket.on('end', () => socket.destroy())

@@ -1,4 +1,4 @@
-/** What a client speaks inside a tunnel, told by its first bytes: it is not the port that decides. */
+/** Tells what a client speaks in a tunnel by its first bytes: it is not the port that decides. */
 
 export type Protocol = 'tls' | 'h2c' | 'http/1.1'
 
@@ -19,6 +19,6 @@ export function sniff (bytes: Buffer): Protocol | null | undefined {
   if (bytes.compare(H2_PREFACE, 0, compared, 0, compared) === 0) {
     return compared === H2_PREFACE.length ? 'h2c' : undefined
   }
-  // Methods are upper case; an empty line before one is to be borne (RFC 9112 2.2).
-  return (first >= 0x41 && first <= 0x5a) || first === CR || first === LF ? 'http/1.1' : null
+  // Whatever begins with text may be meant as HTTP/1.1: its parser says what is wrong with it, by 400.
+  return (first >= 0x20 && first <= 0x7e) || first === CR || first === LF ? 'http/1.1' : null
 }

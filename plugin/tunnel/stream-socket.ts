@@ -3,7 +3,7 @@ import { constants } from 'node:http2'
 import type { Http2ServerRequest, ServerHttp2Stream } from 'node:http2'
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
-import { linger } from './lingering-close'
+import { lingeringClose } from './lingering-close'
 
 type Callback = (err?: Error | null) => void
 
@@ -14,12 +14,12 @@ interface AddressedSocket {
 }
 
 /** The socket of a tunnel over HTTP/2: as much of one as tunnels, TLS and Node's servers make use of. */
-export function socketOf (raw: Http2ServerRequest): Socket {
+export function streamSocket (raw: Http2ServerRequest): Socket {
   return new StreamSocket(raw.stream, raw.socket) as Duplex as Socket
 }
 
 /** Lets what Node puts around such a socket, for TLS or for HTTP/2, tell its addresses. */
-export function passAddress (from: Socket, to: object): void {
+export function copyAddress (from: Socket, to: object): void {
   if (from instanceof Socket) return
   const { remoteAddress, remotePort, remoteFamily, localAddress, localPort } = from as StreamSocket
   const addressed: AddressedSocket = to
@@ -106,7 +106,7 @@ class StreamSocket extends Duplex {
   override _destroy (err: Error | null, callback: Callback): void {
     const stream = this.#stream.off('data', this.#onData)
     // A reset might overtake what the client has not read yet.
-    if (err === null && stream.writableFinished) linger(stream)
+    if (err === null && stream.writableFinished) lingeringClose(stream)
     else stream.close(err === null ? constants.NGHTTP2_NO_ERROR : constants.NGHTTP2_CONNECT_ERROR)
     callback(err)
   }

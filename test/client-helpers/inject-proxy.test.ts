@@ -89,7 +89,7 @@ t.test('runs hooks once, and fails as other requests do', async (t) => {
 
 t.test('reaches proxy hosts', async (t) => {
   const { app } = await create(t, {
-    prox: { ...PROX, proxyApps: { 'api.example.com': async (api: FastifyInstance) => { api.get('/v1/*', async ({ url, proxy }) => ({ url, host: proxy?.host })) } } }
+    prox: { ...PROX, proxyApps: { 'api.example.com': async (api: FastifyInstance) => { api.get('/v1/*', async ({ url, proxy }) => ({ url, host: proxy?.proxyHost })) } } }
   }, telling)
   t.strictSame((await app.injectProxy('https://api.example.com/v1/a?b')).json(), { url: '/v1/a?b', host: 'api.example.com' })
   t.equal((await app.injectProxy('http://fastify-prox/download/pem')).body, app.proxyCA.certificatePem)

@@ -15,7 +15,7 @@ t.test('tells of every request', async (t) => {
   const dispatcher = new ProxyAgent({ uri: `http://localhost:${port}`, requestTls: { ca: ca() }, proxyTunnel: false })
   t.teardown(() => dispatcher.close())
   for (const url of ['http://example.com/path/file.html?A=B', 'https://example.com/path/file.html?A=B']) {
-    t.strictSame(await (await request(url, { dispatcher })).body.json(), { route: `/prefix/${url}`, method: 'GET', url, host: 'fastify-prox' })
+    t.strictSame(await (await request(url, { dispatcher })).body.json(), { route: `/prefix/${url}`, method: 'GET', url, proxyHost: 'fastify-prox' })
   }
   const posted = await request('https://example.com/', { dispatcher, method: 'POST', headers: { 'content-type': 'text/plain' }, body: 'hello' })
   t.match(await posted.body.json(), { method: 'POST', body: 'hello' })

@@ -20,7 +20,7 @@ const PROX = { resolver: '/prefix/' }
 
 /** The main application answers everything, and says so. */
 function main (app: FastifyInstance): void {
-  app.all('/*', async ({ url, proxy }) => `main ${url} ${proxy?.host}`)
+  app.all('/*', async ({ url, proxy }) => `main ${url} ${proxy?.proxyHost}`)
 }
 
 async function withApps (t: Test, proxyApps: Apps, setup = main): Promise<Proxy> {
@@ -54,7 +54,7 @@ t.test('the download host', async (t) => {
 })
 
 t.test('names', async (t) => {
-  const tell: FastifyPluginAsync = async (app) => { app.get('/', async ({ proxy }) => `app ${proxy?.host}`) }
+  const tell: FastifyPluginAsync = async (app) => { app.get('/', async ({ proxy }) => `app ${proxy?.proxyHost}`) }
   const proxy = await withApps(t, {
     'One.Test': tell,
     'two.test.': tell,
@@ -354,7 +354,7 @@ t.test('the not-found handler of a proxy app', async (t) => {
 
 t.test('routes of the application for one proxy host', async (t) => {
   const proxy = await start(t, { prox: { ...PROX, proxyApps: { 'app.test': async (app) => { app.get('/a', async () => 'app') } } } }, (app) => {
-    app.get('/charges', { constraints: { proxyHost: 'api.stripe.test' } }, async ({ url, proxy }) => `stripe ${url} ${proxy?.host}`)
+    app.get('/charges', { constraints: { proxyHost: 'api.stripe.test' } }, async ({ url, proxy }) => `stripe ${url} ${proxy?.proxyHost}`)
     app.get('/wild', { constraints: { proxyHost: '*.Stripe.test' } }, async () => 'wild')
     app.get('/b', { constraints: { proxyHost: 'app.test' } }, async () => 'b of app')
     app.register(async (v1) => {

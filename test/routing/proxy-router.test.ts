@@ -139,7 +139,8 @@ t.test('a tunnel', async (t) => {
       })
       t.match(told.proxy, {
         url: `https://example.com${path}`,
-        host: 'fastify-prox',
+        proxyHost: 'fastify-prox',
+        host: 'example.com',
         scheme: 'https',
         hostname: 'example.com',
         port: 443,

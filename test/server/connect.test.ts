@@ -15,7 +15,7 @@ import { create, Proxy, start } from '../support/proxy'
 import { RawClient } from '../support/raw'
 import type { ConnectContext, OnConnect } from '../../types/options'
 import { echo, PROX, recorded, until } from '../tunnel/support'
-import type { TunnelClosed, TunnelEvent } from '../../plugin/tunnel/events'
+import type { TunnelClosed, TunnelEvent } from '../../types/events'
 
 const CLOSE = { connection: 'close' }
 
@@ -53,12 +53,12 @@ t.test('an open tunnel', async (t) => {
 
 t.test('targets that are none', async (t) => {
   const proxy = await start(t, { prox: PROX }, echo)
-  for (const target of ['a', 'a:', 'a:0', 'a:65536', 'a:99999', 'a:4x', ':443', 'user@a:443', 'http://a/', 'a:443/', '/', '*', '[::1', '::1:443', '[::g]:443', 'a..b:443', '1.2.3:443', '999.1.1.1:443']) {
+  for (const target of ['a', 'a:', 'a:0', 'a:65536', 'a:99999', 'a:4x', ':443', 'user@a:443', 'http://a/', 'a:443/', '/', '*', '[::1', '[::g]:443', 'a..b:443', '1.2.3:443', '999.1.1.1:443']) {
     const [status] = await refusal(proxy, target)
     t.equal(status, 400, target)
   }
   t.same(await refusal(proxy, 'a:0'), [400, 'FST_PROX_BAD_AUTHORITY'])
-  for (const target of ['a:1', 'a:65535', 'a.test.:443', '127.0.0.1:80', '[::1]:443', '[::ffff:1.2.3.4]:443', 'a_b.test:443', `${'a'.repeat(63)}.test:443`]) {
+  for (const target of ['a:1', 'a:65535', 'a.test.:443', '127.0.0.1:80', '[::1]:443', '::1:443', '[::ffff:1.2.3.4]:443', 'a_b.test:443', `${'a'.repeat(63)}.test:443`]) {
     await proxy.tunnel(target)
     t.pass(target)
   }
@@ -83,7 +83,7 @@ t.test('onConnect', async (t) => {
   await proxy.tunnel('Example.com:8443', { 'proxy-authorization': `Basic ${Buffer.from('me:secret').toString('base64')}` })
   const { raw, ...context } = seen[0]!
   t.same(context, {
-    authority: 'example.com:8443', hostname: 'example.com', port: 8443, remoteAddress: '127.0.0.1', credentials: { username: 'me', password: 'secret' }, tunnel: null
+    authority: 'example.com:8443', hostname: 'example.com', port: 8443, remoteAddress: '127.0.0.1', credentials: { username: 'me', password: 'secret' }, servername: null, tunnel: null
   })
   t.equal(raw.url, 'Example.com:8443')
   t.equal(raw.headers['proxy-authorization'], undefined)

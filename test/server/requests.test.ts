@@ -165,7 +165,7 @@ t.test('upgrades', async (t) => {
   t.test('are ignored with websockets: false, but for direct requests', async (t) => {
     const proxy = await withWebSockets(t, false)
     const client = await proxy.client()
-    t.match(JSON.parse((await client.ask('GET', 'ws://example.com/', HANDSHAKE)).body), { upgrade: null, proxied: 'ws://example.com/' })
+    t.match(JSON.parse((await client.ask('GET', 'ws://example.com/', HANDSHAKE)).body), { upgrade: null, proxied: 'http://example.com/' })
     t.match(JSON.parse((await (await proxy.tls('example.com:443')).ask('GET', '/', HANDSHAKE)).body), { proxied: 'https://example.com/' })
     t.equal((await client.ask('GET', '/socket', HANDSHAKE)).status, 101)
     t.equal(await firstFrame(client), 'null')

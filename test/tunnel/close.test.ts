@@ -100,7 +100,7 @@ t.test('what is left after the grace period', async (t) => {
   await until(() => gate.waiting === 2)
   await proxy.app.close()
   t.equal(await client.closed(), '')
-  t.same(proxy.log.lines.filter(({ msg }) => CLOSED_TUNNEL.test(msg)).map(({ reason }) => reason), ['the proxy closed', 'the proxy closed'])
+  t.same(proxy.log.lines.filter(({ msg }) => CLOSED_TUNNEL.test(msg)).map(({ code }) => code), ['PROXY_CLOSED', 'PROXY_CLOSED'])
   gate.release()
 })
 

@@ -18,7 +18,7 @@ import { Proxy, start } from '../support/proxy'
 import type { Owner, RawClient } from '../support/raw'
 import { h2, h2c, PROX, recorded, until } from './support'
 import { Tunnel } from '../../plugin/tunnel/tunnel'
-import type { TunnelClosed, TunnelEvent } from '../../plugin/tunnel/events'
+import type { TunnelClosed, TunnelEvent } from '../../types/events'
 
 const GET = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`
 const UPGRADE = 'GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
@@ -341,5 +341,5 @@ t.test('errors of TLS after the handshake', async (t) => {
   await intercepted.next()
   // Behind the back of the client's TLS: a record that nobody can decrypt.
   ;(socket as unknown as { _handle: { writeLatin1String (request: object, text: string): void } | null })._handle?.writeLatin1String({ oncomplete () {} }, '\x17\x03\x03\x00\x20'.padEnd(37, 'x'))
-  t.match(await proxy.log.next(/tunnel to fault.test:443 closed/), { level: 'debug', reason: /^ERR_SSL_/ })
+  t.match(await proxy.log.next(/tunnel to fault.test:443 closed/), { level: 'debug', code: /^ERR_SSL_/ })
 })

@@ -7,7 +7,7 @@ import t from 'tap'
 import { start } from '../support/proxy'
 import { RawClient } from '../support/raw'
 import { ask, echo, h2Over, PROX, recorded } from './support'
-import type { TunnelClosed, TunnelEvent } from '../../plugin/tunnel/events'
+import type { TunnelClosed, TunnelEvent } from '../../types/events'
 
 const GET = 'GET /a HTTP/1.1\r\nHost: example.com\r\n\r\n'
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
@@ -124,16 +124,24 @@ t.test('an empty line before a request', async (t) => {
 t.test('neither TLS nor HTTP', async (t) => {
   const closed = recorded<TunnelClosed>(t, 'tunnel:closed')
   const proxy = await start(t, { prox: PROX }, echo)
-  for (const bytes of ['SSH-2.0-OpenSSH_9.2\r\n', '\0\0\0', '\x80\x2e\x01', 'get / HTTP/1.1\r\n\r\n', '{"a":1}']) {
+  const garbage = ['\0\0\0', '\x80\x2e\x01', '\xff']
+  for (const bytes of garbage) {
     const client = await proxy.tunnel('garbage.test:22')
     client.write(bytes)
-    const answer = await client.closed()
-    if (bytes[0] === 'S') t.match(answer, /^HTTP\/1\.1 400 /, 'what begins like a method is a bad request')
-    else t.equal(answer, '')
-    t.equal((await closed.next()).requests, 0)
+    t.equal(await client.closed(), '')
+    t.match(await closed.next(), { requests: 0, code: 'PROTOCOL_UNKNOWN' })
   }
   t.match(await proxy.log.next(/closed: neither TLS nor HTTP/), { level: 'info', firstBytes: '000000' })
-  t.equal(proxy.log.count(/neither TLS nor HTTP/), 4)
+  t.equal(proxy.log.count(/neither TLS nor HTTP/), garbage.length)
+})
+
+t.test('text that is no HTTP is a bad request', async (t) => {
+  const proxy = await start(t, { prox: PROX }, echo)
+  for (const bytes of ['SSH-2.0-OpenSSH_9.2\r\n', 'get / HTTP/1.1\r\n\r\n', '{"a":1}', ' GET / HTTP/1.1\r\n\r\n']) {
+    const client = await proxy.tunnel('garbage.test:22')
+    client.write(bytes)
+    t.match(await client.closed(), /^HTTP\/1\.1 400 /)
+  }
 })
 
 t.test('nothing in time', async (t) => {
@@ -144,19 +152,19 @@ t.test('nothing in time', async (t) => {
     const client = await proxy.tunnel(`${host}:443`)
     client.write(bytes)
     t.equal(await client.closed(), '')
-    const { level, reason, reqId } = await proxy.log.next(new RegExp(`tunnel to ${host}:443 closed`))
+    const { level, code, reqId } = await proxy.log.next(new RegExp(`tunnel to ${host}:443 closed`))
     t.equal(reqId, (await opened.next()).id)
-    return [level, reason]
+    return [level, code]
   }
-  t.same(await end('silent.test', ''), ['debug', 'no first bytes in time'])
-  t.same(await end('preface.test', 'PRI * HT'), ['debug', 'no first bytes in time'])
-  t.same(await end('hello.test', '\x16\x03\x01'), ['debug', 'no TLS handshake in time'])
+  t.same(await end('silent.test', ''), ['debug', 'FIRST_BYTE_TIMEOUT'])
+  t.same(await end('preface.test', 'PRI * HT'), ['debug', 'FIRST_BYTE_TIMEOUT'])
+  t.same(await end('hello.test', '\x16\x03\x01'), ['debug', 'HANDSHAKE_TIMEOUT'])
 
   await t.test('in the middle of a handshake', async (t) => {
     const socket = (await proxy.tunnel('half.test:443')).detach()
     const carrier = new Duplex({ read () {}, write (bytes, _encoding, done) { socket.write(bytes); done() } })
     tls.connect({ socket: carrier }).on('error', () => {})
-    t.match(await proxy.log.next(/tunnel to half.test:443 closed/), { level: 'debug', reason: 'no TLS handshake in time' })
+    t.match(await proxy.log.next(/tunnel to half.test:443 closed/), { level: 'debug', code: 'HANDSHAKE_TIMEOUT' })
   })
 
   await t.test('for any of it', async (t) => {
@@ -172,7 +180,7 @@ t.test('a client that ends its side', async (t) => {
     client.socket.end(Buffer.from(bytes, 'latin1'))
     t.equal(await client.closed(), '')
   }
-  t.match(await proxy.log.next(/tunnel to end.test:443 closed/), { level: 'debug', reason: 'closed by the client before it said what it wants' })
+  t.match(await proxy.log.next(/tunnel to end.test:443 closed/), { level: 'debug', code: 'CLOSED_BEFORE_FIRST_BYTE' })
 
   const half = new RawClient(t, net.connect({ port: proxy.port, host: '127.0.0.1', allowHalfOpen: true }))
   half.socket.write('CONNECT example.com:80 HTTP/1.1\r\nHost: a\r\n\r\n')

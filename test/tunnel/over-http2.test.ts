@@ -13,7 +13,7 @@ import { LOOPBACK, secure, start } from '../support/proxy'
 import type { Proxy, ProxyOptions, Setup } from '../support/proxy'
 import { RawClient } from '../support/raw'
 import { ask, echo, h2Over, PROX, recorded, until } from './support'
-import type { TunnelClosed } from '../../plugin/tunnel/events'
+import type { TunnelClosed } from '../../types/events'
 
 const MEGABYTE = 2 ** 20
 

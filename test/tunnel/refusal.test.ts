@@ -4,13 +4,13 @@ import { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import t from 'tap'
 import type { Test } from 'tap'
-import { describeHandshakeFailure } from '../../plugin/tunnel/handshake'
+import { describeHandshakeFailure } from '../../plugin/tunnel/outcome'
 import { have } from '../ca/clients'
 import { start } from '../support/proxy'
 import type { Proxy } from '../support/proxy'
 import { echo, PROX, recorded, run } from './support'
 import type { Recorded } from './support'
-import type { HandshakeFailed } from '../../plugin/tunnel/events'
+import type { HandshakeFailed } from '../../types/events'
 
 const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const
 
@@ -132,7 +132,7 @@ t.test('failures that are something else', async (t) => {
   await reset.read(1)
   reset.socket.resetAndDestroy()
   t.match(await failed.next(), { code: 'ECONNRESET', refused: false })
-  t.match(await proxy.log.next(/tunnel to reset.test:443 closed/), { level: 'info', reason: 'TLS handshake failed: ECONNRESET' })
+  t.match(await proxy.log.next(/tunnel to reset.test:443 closed/), { level: 'info', code: 'ECONNRESET' })
 
   const garbage = await proxy.tunnel('garbage.test:443')
   garbage.write(Buffer.from([0x16, 3, 1, 0, 5, 1, 0, 0, 1, 0]))

@@ -11,7 +11,7 @@ import fastifyProx from '../../plugin/index'
 import { start } from '../support/proxy'
 import type { Proxy } from '../support/proxy'
 import { PROX, recorded } from './support'
-import type { TunnelClosed } from '../../plugin/tunnel/events'
+import type { TunnelClosed } from '../../types/events'
 
 const HANDSHAKE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
 

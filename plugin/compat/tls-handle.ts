@@ -1,0 +1,40 @@
+/**
+ * Finds TLS connections whose client has reset them without Node noticing.
+ *
+ * When a client resets right behind its handshake or request, the first write that fails takes the system's error with
+ * it. If that write carried what TLS itself had to say (session tickets, a key update), or belonged to an HTTP/2
+ * session, nobody is told, and TLSWrap regards it as under way for ever: no later write is sent or called back, 'end'
+ * is emitted at most, never 'error' or 'close', and the descriptor stays open. A TCP socket without TLS is not concerned.
+ *
+ * Relied on: the native handle of a TLS socket (`_handle`) tells how many bytes wait in it (`writeQueueSize`), and leads
+ * to the handle below it (`_parent`), which tells how many it was given (`bytesWritten`).
+ * Seen in: Node 20 to 26.
+ * Without it: such connections stay open for ever, as those of plain https servers do.
+ */
+import type { TLSSocket } from 'node:tls'
+
+/** TLSWrap, and below it what it writes to: TCP or Pipe as a rule. */
+interface Handle {
+  /** Bytes that were not written yet. */
+  readonly writeQueueSize?: number
+  /** Bytes that were ever to be written. */
+  readonly bytesWritten?: number
+  readonly _parent?: Handle
+}
+
+/**
+ * Tells whether TLS holds encrypted bytes while the socket below has none to write. Bytes for a client that reads slowly,
+ * or has ended its side, wait in the socket below. TLS may be on TLS, when the proxy is reached by TLS.
+ * @returns how much the system has been given to write, or `null` when nothing is lost
+ */
+export function findLostWrite (socket: TLSSocket): number | null {
+  let pending = false
+  for (let at = (socket as { _handle?: Handle | null })._handle; at; at = at._parent) {
+    // A stream in JavaScript has no size: how much it holds back is not known.
+    const { writeQueueSize, bytesWritten = null, _parent: below } = at
+    if (writeQueueSize === undefined) return null
+    if (below === undefined) return pending && writeQueueSize === 0 ? bytesWritten : null
+    pending ||= writeQueueSize > 0
+  }
+  return null
+}

@@ -1,0 +1,107 @@
+/**
+ * CONNECT (RFC 9110 9.3.6) as a route of Fastify's: hooks see it and may answer it, it is logged, errors are answered by
+ * the error handler, and its request id stands in the log lines of the tunnel that it opens.
+ */
+import type { Socket } from 'node:net'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { ConnectContext, ProxyCredentials, RawRequest } from '../../types/options'
+import {
+  FST_PROX_BAD_AUTHORITY, FST_PROX_CLOSING, FST_PROX_CONNECT_WITH_CONTENT, FST_PROX_TOO_MANY_TUNNELS
+} from '../errors'
+import { ChallengeError, readCredentials } from '../http/credentials'
+import { stripHopByHop } from '../http/headers'
+import { parseAuthority, redactTarget } from '../http/target'
+import type { PrivateRoutes, PrivateSection } from '../routing/private-routes'
+import type { Tunnel } from '../tunnel/tunnel'
+import type { TunnelRequest } from '../tunnel/tunnel'
+import type { ConnectPolicy } from './policy'
+
+/** What a client that met a limit is told to wait, in seconds. */
+const RETRY_AFTER = 5
+
+/** A CONNECT that waits for its answer. */
+export interface PendingConnect {
+  /** What becomes the tunnel. */
+  readonly socket: Socket
+  /** The error to answer with when there are too many tunnels. */
+  readonly refusal: Error | null
+  readonly policy: ConnectPolicy
+  /** Whether the server takes no more tunnels. */
+  isClosing (): boolean
+  /** Tells the client that the tunnel is open, and serves it. */
+  establish (request: TunnelRequest): Tunnel
+  tunnel: Tunnel | null
+}
+
+const pendingConnects = new WeakMap<RawRequest, PendingConnect>()
+
+/** Prepares a CONNECT for Fastify's router. */
+export type RouteConnect = (raw: RawRequest, target: string, pending: PendingConnect) => void
+
+/** Adds the route, which no other request can reach. */
+export function addConnectRoute (fastify: FastifyInstance, routes: PrivateRoutes): RouteConnect {
+  const section: PrivateSection = routes.addSection('CONNECT')
+  if (!fastify.supportedMethods.includes('CONNECT')) fastify.addHttpMethod('CONNECT')
+
+  // Before the hooks that follow, which may take their time, and after the application's earlier ones.
+  fastify.addHook('onRequest', (request, reply, done) => {
+    const pending = request.raw.method === 'CONNECT' ? pendingConnects.get(request.raw) : undefined
+    if (pending?.refusal instanceof FST_PROX_TOO_MANY_TUNNELS) {
+      reply.header('retry-after', RETRY_AFTER)
+      return done(pending.refusal)
+    }
+    done()
+  })
+  fastify.register(async (child) => {
+    child.addHook('onRoute', (route) => routes.assign(section, route))
+    child.route({
+      method: 'CONNECT',
+      url: '/',
+      handler: openTunnel,
+      // The application may set its own when this route is there already.
+      errorHandler: (err, request, reply) => fastify.errorHandler(err, request, reply),
+      schema: { hide: true } as object
+    })
+  })
+  return (raw, target, pending) => {
+    pendingConnects.set(raw, pending)
+    routes.routeTo(section, raw, '/', target)
+  }
+}
+
+async function openTunnel ({ raw, log, id }: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const pending = pendingConnects.get(raw)!
+  const { policy, socket } = pending
+  const readings = readCredentials(raw)
+  const asked = readConnect(raw, readings[0] ?? null)
+  const context = await policy.assertAllowed(asked, readings).catch((err: unknown) => {
+    if (err instanceof ChallengeError) reply.header('proxy-authenticate', err.challenge)
+    throw err
+  })
+  if (pending.isClosing()) throw new FST_PROX_CLOSING()
+  reply.hijack()
+  if (socket.destroyed) {
+    log.info(`tunnel to ${context.authority}: the client left before it was open`)
+    return reply
+  }
+  const { authority, hostname, port, credentials, remoteAddress } = context
+  pending.tunnel = pending.establish({
+    id, log, authority, credentials, remoteAddress, target: { hostname, port }, authorize: policy.forTunnel(context)
+  })
+  return reply
+}
+
+/** @throws FST_PROX_BAD_AUTHORITY, FST_PROX_CONNECT_WITH_CONTENT */
+function readConnect (raw: RawRequest, credentials: ProxyCredentials | null): ConnectContext {
+  const { headers, socket: { remoteAddress } } = raw
+  const target = raw.url!
+  const parsed = parseAuthority(target)
+  if (parsed === null) throw new FST_PROX_BAD_AUTHORITY(redactTarget(target))
+  if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0) {
+    throw new FST_PROX_CONNECT_WITH_CONTENT()
+  }
+  stripHopByHop(raw)
+  const { hostname, port } = parsed
+  const authority = `${hostname}:${port}`
+  return { raw, hostname, port, authority, servername: null, credentials, remoteAddress, tunnel: null }
+}

@@ -1,0 +1,149 @@
+/** One tunnel from top to bottom: first bytes, TLS or none, and the HTTP server that serves its requests. */
+import { TLSSocket } from 'node:tls'
+import type { Socket } from 'node:net'
+import type { CertificateAuthority, Leaf } from '../../types/ca'
+import type { TunnelIntercepted } from '../../types/events'
+import type { ProxyTimeouts } from '../../types/options'
+import { parseServerName } from '../http/host'
+import { originOf } from '../http/target'
+import { tunnelIntercepted, tunnelOpened } from './events'
+import { readFirstBytes } from './first-bytes'
+import { Alert, handshake } from './handshake'
+import {
+  CLOSED_BEFORE_FIRST_BYTE, connectionFailed, eventOf, FIRST_BYTE_TIMEOUT, HANDSHAKE_TIMEOUT, HTTP2_DISABLED,
+  protocolUnknown
+} from './outcome'
+import type { OutcomeReporter } from './outcome'
+import type { Tunnel } from './tunnel'
+import { Deadline, PeerWatch } from './watchdog'
+
+/** Delay of the first TCP keep-alive probe to a silent client, in milliseconds. */
+const TCP_KEEP_ALIVE = 60_000
+
+/** ALPN protocol names in wire format (RFC 7301 3.1), in order of preference. */
+const ALPN_HTTP1 = Buffer.from('\x08http/1.1\x08http/1.0', 'latin1')
+const ALPN_H2 = Buffer.concat([Buffer.from('\x02h2', 'latin1'), ALPN_HTTP1])
+
+/** Serves the requests that come on a socket. */
+export interface RequestServer {
+  serve (socket: Socket, tunnel: Tunnel): void
+}
+
+/** What every tunnel of a proxy shares. */
+export interface InterceptOptions {
+  readonly ca: Pick<CertificateAuthority, 'leaf'>
+  readonly http1: RequestServer
+  /** `null`: HTTP/2 is turned off. */
+  readonly http2: RequestServer | null
+  readonly reporter: OutcomeReporter
+  readonly timeouts: Required<ProxyTimeouts>
+  /** Takes a line in the format of `SSLKEYLOGFILE`. */
+  readonly keyLog: ((line: Buffer) => void) | null
+}
+
+/**
+ * Serves what a client sends after its CONNECT was answered with 200. Resolves when requests are being served or the
+ * tunnel has been ended; never rejects.
+ * @param head what came right behind the CONNECT
+ */
+export async function intercept (tunnel: Tunnel, head: Buffer, options: InterceptOptions): Promise<void> {
+  const { socket, request } = tunnel
+  const { http1, http2, timeouts } = options
+
+  beginSniffing(tunnel, timeouts.firstByte)
+  const first = await readFirstBytes(socket, head, () => {
+    tunnel.state = 'handshake'
+    tunnel.watch = new Deadline(tunnel, timeouts.handshake, HANDSHAKE_TIMEOUT)
+  })
+  if (first === null) return tunnel.destroy(socket.destroyed ? tunnel.ending : CLOSED_BEFORE_FIRST_BYTE)
+  if (first.protocol === null) return tunnel.destroy(protocolUnknown(first.bytes))
+  if (first.protocol === 'h2c' && http2 === null) return tunnel.destroy(HTTP2_DISABLED)
+  if (first.protocol !== 'tls') {
+    tunnel.origin = originOf('http', request.target.hostname, request.target.port)
+    return serve(tunnel, socket, first.protocol === 'h2c' ? http2! : http1)
+  }
+
+  const servername = readServerName(tunnel, first.servername)
+  const hostname = servername ?? request.target.hostname
+  tunnel.info = { ...tunnel.info, servername }
+  let leaf: Leaf
+  try {
+    // A name that the policy was not asked about yet gets no certificate before it allows it.
+    if (hostname !== request.target.hostname) await request.authorize(hostname, tunnel.info)
+    leaf = await options.ca.leaf(hostname)
+  } catch (err) {
+    return refuse(tunnel, err as CodedError, options.reporter)
+  }
+  if (socket.destroyed) return
+  tunnel.leaf = leaf
+
+  const secured = await handshake(socket, {
+    secureContext: leaf.secureContext,
+    alpnProtocols: http2 === null ? ALPN_HTTP1 : ALPN_H2,
+    keyLog: options.keyLog
+  })
+  if (!(secured instanceof TLSSocket)) return tunnel.destroy(options.reporter.handshakeFailed(tunnel, secured))
+  noteHandshake(tunnel, secured)
+  tunnel.peerWatch = new PeerWatch(tunnel, secured)
+  tunnel.origin = originOf('https', hostname, request.target.port)
+  serve(tunnel, secured, tunnel.info.alpn === 'h2' ? http2! : http1)
+}
+
+function beginSniffing (tunnel: Tunnel, firstByteTimeout: number): void {
+  const { socket } = tunnel
+  if (tunnelOpened.hasSubscribers) tunnelOpened.publish(eventOf(tunnel))
+  tunnel.state = 'sniffing'
+  socket.setKeepAlive(true, TCP_KEEP_ALIVE)
+  // The tunnel's limits hold from now on, in place of the connection's.
+  socket.setTimeout(0)
+  socket.on('error', (err) => { tunnel.ending = connectionFailed(err) })
+  tunnel.watch = new Deadline(tunnel, firstByteTimeout, FIRST_BYTE_TIMEOUT)
+}
+
+/** The TLS server name as a host name; one that is none counts as none, and the CONNECT's host stays (RFC 6066 3). */
+function readServerName (tunnel: Tunnel, sent: string | null): string | null {
+  if (sent === null) return null
+  const servername = parseServerName(sent)
+  if (servername === null) {
+    const { authority, log } = tunnel.request
+    log.debug({ servername: sent.slice(0, 253) }, `tunnel to ${authority}: the TLS server name is not a host name`)
+  }
+  return servername
+}
+
+type CodedError = Error & { code?: string, statusCode?: number }
+
+/** Ends a tunnel for whose host there is no certificate: because of the name, of the load, or of a fault of ours. */
+function refuse (tunnel: Tunnel, err: CodedError, reporter: OutcomeReporter): void {
+  const { code = err.name, statusCode = 500 } = err
+  const reason = `no certificate: ${err.message}`
+  const ending = reporter.handshakeFailed(tunnel, { code, refused: false, reason })
+  tunnel.ending = statusCode === 500 ? { ...ending, level: 'error', detail: { err } } : ending
+  if (tunnel.socket.destroyed) return
+  tunnel.socket.write(alertFor(code, statusCode))
+  tunnel.socket.destroySoon()
+}
+
+function alertFor (code: string, statusCode: number): Buffer {
+  if (code === 'FST_PROX_CONNECT_REFUSED') return Alert.accessDenied
+  return statusCode < 500 ? Alert.unrecognizedName : Alert.internalError
+}
+
+function noteHandshake (tunnel: Tunnel, socket: TLSSocket): void {
+  const tlsVersion = socket.getProtocol()
+  tunnel.info = { ...tunnel.info, alpn: socket.alpnProtocol || null, tlsVersion }
+  const resumed = socket.isSessionReused()
+  if (tunnelIntercepted.hasSubscribers) {
+    const message: TunnelIntercepted = { ...tunnel.info, resumed }
+    tunnelIntercepted.publish(message)
+  }
+  if (tlsVersion === 'TLSv1.2' && !resumed) tunnel.secured = { at: Date.now(), bytesRead: tunnel.socket.bytesRead }
+  socket.on('error', (err) => { tunnel.ending = connectionFailed(err) })
+}
+
+function serve (tunnel: Tunnel, socket: Socket, server: RequestServer): void {
+  Object.freeze(tunnel.info)
+  tunnel.innerSocket = socket
+  tunnel.watch = null
+  server.serve(socket, tunnel)
+}

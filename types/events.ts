@@ -1,0 +1,66 @@
+/** The messages of the `node:diagnostics_channel` channels of the plugin. */
+
+/** What every event of a tunnel tells; the message of `fastify-prox:tunnel:opened`. */
+export interface TunnelEvent {
+  /** The id of the CONNECT request. */
+  readonly id: string
+  /** `host:port` of the CONNECT. */
+  readonly authority: string
+  /** The client's address; `undefined` on a unix socket. */
+  readonly remoteAddress: string | undefined
+}
+
+/** The message of `fastify-prox:tunnel:intercepted`: a TLS handshake ended well. */
+export interface TunnelIntercepted extends TunnelEvent {
+  /** The TLS server name (RFC 6066 3) that the client sent, or `null`. */
+  readonly servername: string | null
+  /** What ALPN chose (RFC 7301), or `null`. */
+  readonly alpn: string | null
+  /** `'TLSv1.3'`, say. */
+  readonly tlsVersion: string | null
+  /** Whether the client resumed a TLS session. */
+  readonly resumed: boolean
+}
+
+/**
+ * Why a tunnel ended. Beside these there are the codes of failed handshakes (`HandshakeFailed`), and those of the
+ * operating system for a connection that broke, `'ECONNRESET'` say.
+ */
+export type TunnelCloseCode =
+  | 'CLIENT_CLOSED' // the client ended the connection
+  | 'CLIENT_GONE' // the client reset the connection while it was being answered
+  | 'CLOSED_BEFORE_FIRST_BYTE' // the client ended the connection before it said what it wants
+  | 'FIRST_BYTE_TIMEOUT' // `timeouts.firstByte`
+  | 'HANDSHAKE_TIMEOUT' // `timeouts.handshake`
+  | 'IDLE_TIMEOUT' // `timeouts.idle`
+  | 'CONNECTION_TIMEOUT' // Fastify's `connectionTimeout`
+  | 'CLIENT_UNRESPONSIVE' // an HTTP/2 client acknowledged no SETTINGS
+  | 'PROTOCOL_UNKNOWN' // neither TLS nor HTTP
+  | 'HTTP2_DISABLED' // HTTP/2 with the option `http2: false`
+  | 'PROXY_CLOSED' // `fastify.close()`
+
+/** The message of `fastify-prox:tunnel:closed`. */
+export interface TunnelClosed extends TunnelEvent {
+  /** Why, for programs. */
+  readonly code: TunnelCloseCode | (string & {})
+  /** Why, in words; what the log line says too. */
+  readonly reason: string
+  readonly requests: number
+  /** Bytes from the client, as they were on the wire, the CONNECT included. */
+  readonly bytesRead: number
+  /** Bytes to the client, as they were on the wire. */
+  readonly bytesWritten: number
+  readonly durationMs: number
+}
+
+/** The message of `fastify-prox:handshake:failed`. */
+export interface HandshakeFailed extends TunnelEvent {
+  readonly servername: string | null
+  /**
+   * OpenSSL's or the operating system's code; `LEFT_IN_HANDSHAKE` or `LEFT_AFTER_HANDSHAKE` for a client that left
+   * without an alert, as one does that does not trust the CA; or the `FST_PROX_…` code for which there was no certificate.
+   */
+  readonly code: string
+  /** Whether it was the certificate that the client did not accept. */
+  readonly refused: boolean
+}
