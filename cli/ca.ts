@@ -1,14 +1,16 @@
 /** `fastify-prox ca`: makes the certificate authority, shows and exports it, and issues certificates with it. */
 import { X509Certificate } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { rm, writeFile } from 'node:fs/promises'
 import { Argument, Command, Option } from 'commander'
 import { CertificateAuthority } from '../plugin/ca/authority'
 import { makePemBundle } from '../plugin/ca/bundle'
+import { describeConstraints } from '../plugin/ca/constraints'
 import { readOptions } from '../plugin/ca/options'
 import { FileStore, STORE_KEY } from '../plugin/ca/storage'
-import type { Warning } from '../plugin/ca/storage'
-import type { CertificateAuthorityOptions } from '../types/ca'
+import { readConstraints } from '../plugin/ca/x509'
+import type { CertificateAuthorityOptions, CertificateAuthorityWarning, KeyType } from '../types/ca'
+import { FileTakenError, assertWritable, attempt, writeResults } from './files'
+import type { Result } from './files'
 import type { Output } from './run'
 
 interface FileOption {
@@ -22,7 +24,7 @@ interface OutOptions {
 
 interface CreateOptions extends FileOption {
   name?: string
-  keyType?: 'ec' | 'rsa'
+  keyType?: KeyType
   permit?: string[]
   force?: boolean
 }
@@ -37,36 +39,18 @@ interface ExportOptions extends FileOption, OutOptions {
 
 interface IssueOptions extends FileOption, OutOptions {
   keyOut?: string
+  keyType?: KeyType
   wildcards: boolean
-}
-
-/** A file that the command writes. */
-interface Result {
-  readonly file: string
-  readonly content: string | Buffer
-  readonly mode: number
 }
 
 const OWNER_ONLY = 0o600
 const EVERYONE = 0o644
 
-function taken (file: string): Error {
-  return new Error(`${file} is there already; --force replaces it`)
-}
-
-/** Writes all of the files, or none when one is there already. */
-async function writeResults (results: Result[], force: boolean): Promise<void> {
-  const clash = results.find(({ file }) => existsSync(file))
-  if (clash !== undefined && !force) throw taken(clash.file)
-  for (const { file, content, mode } of results) {
-    // A file that is written over would keep its mode.
-    await rm(file, { force: true })
-    await writeFile(file, content, { mode, flag: 'wx' })
-  }
-}
+type Description = Record<'name' | 'file' | 'key' | 'notBefore' | 'notAfter' | 'sha256', string> &
+  Record<'permit' | 'exclude', string[]>
 
 /** What there is to know of an authority. */
-function describe (authority: CertificateAuthority): Record<string, string> {
+function describe (authority: CertificateAuthority): Description {
   const certificate = new X509Certificate(authority.certificatePem)
   const { crv } = certificate.publicKey.export({ format: 'jwk' })
   return {
@@ -75,81 +59,107 @@ function describe (authority: CertificateAuthority): Record<string, string> {
     key: crv ?? `RSA, ${certificate.publicKey.asymmetricKeyDetails!.modulusLength} bits`,
     notBefore: new Date(certificate.validFrom).toISOString(),
     notAfter: authority.notAfter.toISOString(),
-    sha256: authority.fingerprint256
+    sha256: authority.fingerprint256,
+    ...describeConstraints(readConstraints(certificate))
   }
 }
 
-/** The command and those below it. */
+/** One line for each thing that is known of an authority. */
+function describeText (authority: CertificateAuthority): string {
+  const { permit, exclude, ...rest } = describe(authority)
+  const lines = Object.entries({ ...rest, permit: permit.join(', ') || 'everything' })
+  if (exclude.length > 0) lines.push(['exclude', exclude.join(', ')])
+  return lines.map(([label, value]) => `${label.padEnd(10)} ${value}\n`).join('')
+}
+
+/** Makes the command with the commands below it. */
 export function caCommand ({ stdout, stderr }: Output): Command {
-  const warn = ({ message }: Warning) => { stderr.write(`fastify-prox: ${message}\n`) }
+  const tell = (message: string) => { stderr.write(`fastify-prox: ${message}\n`) }
+  const warn = ({ message }: CertificateAuthorityWarning) => tell(`warning: ${message}`)
 
-  const show = (authority: CertificateAuthority) => {
-    for (const [label, value] of Object.entries(describe(authority))) stdout.write(`${label.padEnd(10)} ${value}\n`)
-  }
-
-  /** The authority that is there; unlike an application, the command does not make one in passing. */
+  /** Loads the authority that is there; unlike an application, the command does not make one in passing. */
   const load = async (options: CertificateAuthorityOptions & FileOption): Promise<CertificateAuthority> => {
-    const store = new FileStore(options.file, () => {})
-    if (await store.get() === undefined) {
-      throw new Error(`there is no certificate authority in ${store.file}; "fastify-prox ca create" makes one`)
+    const { file } = new FileStore(options.file, warn)
+    if (!existsSync(file)) {
+      const advice = `"fastify-prox ca create --file ${options.file}" makes one`
+      throw new Error(`there is no certificate authority in ${file}; ${advice}`)
     }
     return await CertificateAuthority.load(options, warn)
   }
 
-  const create = async ({ force, ...options }: CreateOptions) => {
+  const create = async ({ force = false, ...options }: CreateOptions) => {
     const { make } = readOptions(options)
     const store = new FileStore(options.file, warn)
-    if (force) {
-      await store.replace(await makePemBundle(make))
-    } else {
-      if (await store.get() !== undefined) throw taken(store.file)
-      await store.set(STORE_KEY, await makePemBundle(make))
-    }
-    show(await CertificateAuthority.load(options, warn))
+    await assertWritable(store.file, force)
+    const pem = await makePemBundle(make)
+    await attempt(store.file, async () => {
+      if (force) await store.replace(pem)
+      else if (!await store.add(STORE_KEY, pem)) throw new FileTakenError(store.file)
+    })
+    stdout.write(describeText(await CertificateAuthority.load(options, warn)))
   }
 
-  const showIt = async ({ json, ...options }: ShowOptions) => {
+  const show = async ({ json, ...options }: ShowOptions) => {
     const authority = await load(options)
-    if (json) stdout.write(`${JSON.stringify(describe(authority), null, 2)}\n`)
-    else show(authority)
+    stdout.write(json ? `${JSON.stringify(describe(authority), null, 2)}\n` : describeText(authority))
+  }
+
+  const write = async (results: Array<Result & { what: string }>, force: boolean, file: string) => {
+    const store = new FileStore(file, warn)
+    await writeResults(results, force, [store.file, store.keyFile])
+    for (const { file, what } of results) tell(`wrote ${what} to ${file}`)
   }
 
   const exportIt = async ({ format, out, force = false, ...options }: ExportOptions) => {
     const authority = await load(options)
     const content = { pem: authority.certificatePem, der: authority.certificateDer, p12: authority.pkcs12() }[format]
-    if (out === undefined) stdout.write(content)
-    else await writeResults([{ file: out, content, mode: EVERYONE }], force)
+    if (out !== undefined) {
+      const what = `the certificate of "${authority.name}"`
+      return await write([{ file: out, content, mode: EVERYONE, what }], force, options.file)
+    }
+    if (stdout.isTTY === true && typeof content !== 'string') {
+      throw new Error(`${format} is binary and would garble the terminal: name a file with --out`)
+    }
+    stdout.write(content)
   }
 
-  const issue = async (host: string, { out, keyOut, force = false, ...options }: IssueOptions) => {
-    const { key, certificate } = await (await load(options)).issue(host)
-    const content = keyOut === undefined ? key + certificate : certificate
-    const results: Result[] = []
-    if (keyOut !== undefined) results.push({ file: keyOut, content: key, mode: OWNER_ONLY })
-    if (out !== undefined) results.push({ file: out, content, mode: keyOut === undefined ? OWNER_ONLY : EVERYONE })
-    await writeResults(results, force)
-    if (out === undefined) stdout.write(content)
+  const issue = async (host: string, { out, keyOut, keyType, force = false, ...options }: IssueOptions) => {
+    const { key, cert } = await (await load({ ...options, leafKeyType: keyType })).issue(host)
+    const { subjectAltName, validTo } = new X509Certificate(cert)
+    const certificate = `the certificate for ${subjectAltName}, valid until ${new Date(validTo).toISOString()},`
+    const results: Array<Result & { what: string }> = []
+    if (keyOut !== undefined) results.push({ file: keyOut, content: key, mode: OWNER_ONLY, what: 'the private key' })
+    if (out !== undefined) {
+      results.push(keyOut === undefined
+        ? { file: out, content: key + cert, mode: OWNER_ONLY, what: `the private key and ${certificate}` }
+        : { file: out, content: cert, mode: EVERYONE, what: certificate })
+    }
+    await write(results, force, options.file)
+    if (out === undefined) stdout.write(keyOut === undefined ? key + cert : cert)
   }
 
-  const fileOption = () => new Option('--file <path>', 'PEM bundle with the private key and the certificate').default('./ca/fastify-prox-ca.pem')
+  const fileOption = () => new Option('--file <path>', 'PEM bundle with the private key and the certificate')
+    .default('./ca/fastify-prox-ca.pem')
   const forceOption = () => new Option('--force', 'replace a file that is there already')
+  const keyTypeOption = () => new Option('--key-type <type>', 'its key: P-256 (default) or RSA of 2048 bits')
+    .choices(['ec', 'rsa'])
 
   return new Command('ca')
-    .description('the certificate authority')
+    .description('make, show and export the certificate authority; issue certificates')
     .helpCommand(false)
     .addCommand(new Command('create')
       .description('make a new certificate authority')
       .addOption(fileOption())
       .option('--name <name>', 'its common name')
-      .addOption(new Option('--key-type <type>', 'its key: P-256 or RSA of 2048 bits').choices(['ec', 'rsa']))
+      .addOption(keyTypeOption())
       .option('--permit <names...>', 'what it may sign for: DNS names, addresses, networks (default: everything)')
       .addOption(forceOption())
       .action(create))
     .addCommand(new Command('show')
-      .description('print what it is: name, key, validity, fingerprint')
+      .description('print what it is: name, key, validity, fingerprint, what it may sign for')
       .addOption(fileOption())
       .option('--json', 'print it as JSON')
-      .action(showIt))
+      .action(show))
     .addCommand(new Command('export')
       .description('write its certificate, without the private key, for those who are to trust it')
       .addOption(fileOption())
@@ -163,6 +173,7 @@ export function caCommand ({ stdout, stderr }: Output): Command {
       .addOption(fileOption())
       .option('--out <path>', 'where to (default: standard output)')
       .option('--key-out <path>', 'where to write the private key (default: before the certificate)')
+      .addOption(keyTypeOption())
       .option('--no-wildcards', 'name the host alone, without its parent domain')
       .addOption(forceOption())
       .action(issue))

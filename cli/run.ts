@@ -1,11 +1,12 @@
 /** The command `fastify-prox`: its arguments, its output, its exit code. */
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { isPemText } from '../plugin/errors'
 import { caCommand } from './ca'
 
 /** Where a run writes to. */
 export interface Output {
-  readonly stdout: { write (chunk: string | Uint8Array): unknown }
+  readonly stdout: { readonly isTTY?: boolean, write (chunk: string | Uint8Array): unknown }
   readonly stderr: { write (chunk: string): unknown }
 }
 
@@ -18,6 +19,18 @@ function version (): string {
   return (JSON.parse(readFileSync(require.resolve('fastify-prox/package.json'), 'utf8')) as { version: string }).version
 }
 
+const UNKNOWN = /^unknown (option|command) '([^']*)'\n?(?:\(Did you mean (.*)\?\))?/
+
+/** Commander's message of wrong usage in the words and the form of all other errors. */
+function usageError (text: string): string {
+  const message = text.trimEnd().replace(/^error: /, '')
+  // An argument that is a private key ended here by mistake.
+  if (isPemText(message)) return 'fastify-prox: an argument is a PEM text, where the path of its file belongs\n'
+  const [, kind, name, meant] = UNKNOWN.exec(message) ?? []
+  if (name === undefined) return `fastify-prox: ${message}\n`
+  return `fastify-prox: There is no ${kind} "${name}".${meant === undefined ? '' : ` Did you mean "${meant}"?`}\n`
+}
+
 /**
  * Runs the command.
  *
@@ -26,15 +39,16 @@ function version (): string {
  */
 export async function run (args: readonly string[], output: Output): Promise<number> {
   const program = new Command('fastify-prox')
-    .description('HTTP, HTTPS and WebSocket proxy support for Fastify: what there is to do beside the application')
+    .description('Manages the certificate authority of the Fastify plugin fastify-prox.')
     .version(version(), '--version', 'print the version')
     .helpOption('--help', 'print this help')
     .helpCommand(false)
     .addHelpText('afterAll', '\nExit codes: 0 done, 1 failed, 2 wrong arguments.')
-    .showHelpAfterError('(--help tells what there is)')
+    .showHelpAfterError('Run with --help for usage.')
     .configureOutput({
       writeOut: (text) => { output.stdout.write(text) },
-      writeErr: (text) => { output.stderr.write(text) }
+      writeErr: (text) => { output.stderr.write(text) },
+      outputError: (text, write) => write(usageError(text))
     })
     .exitOverride()
   program.addCommand(caCommand(output).copyInheritedSettings(program))
@@ -44,10 +58,10 @@ export async function run (args: readonly string[], output: Output): Promise<num
   try {
     await program.parseAsync(args, { from: 'user' })
     return DONE
-  } catch (error) {
-    // Commander has said what is wrong itself; help and version end the run this way as well.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? DONE : WRONG_USAGE
-    output.stderr.write(`fastify-prox: ${(error as Error).message}\n`)
+  } catch (err) {
+    // Commander has printed the error itself; help and version end the run this way as well.
+    if (err instanceof CommanderError) return err.exitCode === 0 ? DONE : WRONG_USAGE
+    output.stderr.write(`fastify-prox: ${(err as Error).message}\n`)
     return FAILED
   }
 }

@@ -4,10 +4,23 @@ import createError from '@fastify/error'
 
 /** Characters of a string that a message shows: room for a host or a realm, and for no private key. */
 const LONGEST_SHOWN = 60
+const ELEMENTS_SHOWN = 3
 
 /** An option that is not what it has to be: its name, what it takes, what it got. */
 export const FST_PROX_INVALID_OPTION = createError<[option: string, takes: string, got: string]>(
   'FST_PROX_INVALID_OPTION', 'The option %s takes %s, got %s', 500, TypeError as unknown as ErrorConstructor)
+
+/** An option that does not exist, and the one that was probably meant. */
+export const FST_PROX_UNKNOWN_OPTION = createError<[option: string, advice: string]>(
+  'FST_PROX_UNKNOWN_OPTION', 'There is no option %s. %s', 500, TypeError as unknown as ErrorConstructor)
+
+/** Whether a text is PEM: a key or a certificate, where its file's path or something else belongs. */
+export function isPemText (text: string): boolean {
+  return text.includes('-----BEGIN')
+}
+
+/** A long text of base64 or hexadecimal digits alone, as keys and tokens are. */
+const DIGITS_ALONE = /^[\w+/=\s-]{41,}$/
 
 /**
  * A value as a message shows it, by its kind alone: a secret may have come to the wrong place, and messages go into logs
@@ -15,16 +28,29 @@ export const FST_PROX_INVALID_OPTION = createError<[option: string, takes: strin
  */
 export function kindOf (value: unknown): string {
   if (value === null || value === undefined || typeof value === 'boolean') return String(value)
-  if (typeof value === 'string') return value === '' ? 'an empty string' : 'a string'
+  if (typeof value === 'string') return value === '' ? 'an empty string' : isPemText(value) ? 'a PEM text' : 'a string'
   if (Array.isArray(value)) return 'an array'
   if (value instanceof Error) return 'an Error'
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }
 
-/** A value that is no secret as a message shows it: numbers and short strings as they are, anything else by its kind. */
+/**
+ * A value that should be no secret as a message shows it: numbers, short strings and lists of them as they are, anything
+ * else by its kind, and so is a string that looks like a key.
+ */
 export function show (value: unknown): string {
-  const short = typeof value === 'number' || (typeof value === 'string' && value.length <= LONGEST_SHOWN)
-  return short ? inspect(value) : kindOf(value)
+  if (typeof value === 'number') return String(value)
+  if (typeof value === 'string') {
+    return value.length > LONGEST_SHOWN || isPemText(value) || DIGITS_ALONE.test(value) ? kindOf(value) : inspect(value)
+  }
+  if (!Array.isArray(value)) return kindOf(value)
+  const elements = value.slice(0, ELEMENTS_SHOWN).map((element) => Array.isArray(element) ? kindOf(element) : show(element))
+  return `[${elements.join(', ')}${value.length > ELEMENTS_SHOWN ? ', …' : ''}]`
+}
+
+/** The message of whatever was thrown; code that is not ours throws all kinds of values, or nothing. */
+export function reasonOf (err: unknown): string {
+  return err instanceof Error ? err.message : `it failed with ${show(err)}`
 }
 
 // Start-up
@@ -122,6 +148,14 @@ export const FST_PROX_CA_NOT_A_CA = createError<[source: string, reason: string]
 /** Its time is over, or has not come. */
 export const FST_PROX_CA_EXPIRED = createError<[source: string, notBefore: string, notAfter: string]>(
   'FST_PROX_CA_EXPIRED', 'The certificate authority in %s is valid from %s to %s only. It was left as it is')
+
+/** Too many hosts wait for their certificates. */
+export const FST_PROX_CA_BUSY = createError<[limit: number]>(
+  'FST_PROX_CA_BUSY', 'Too many hosts wait for a certificate: the limit is %s', 503)
+
+/** Those who asked for a certificate were gone before it was minted: closed tunnels. */
+export const FST_PROX_LEAF_UNWANTED = createError<[host: string]>(
+  'FST_PROX_LEAF_UNWANTED', 'Nobody waits for a certificate for %s any more', 499)
 
 /** A private key of a kind that TLS clients do not verify. */
 export const FST_PROX_CA_UNSUPPORTED_KEY = createError<[source: string, kind: string]>(

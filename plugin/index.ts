@@ -5,7 +5,6 @@ import type * as programTypes from '../types/clients'
 import type * as requestTypes from '../types/request'
 import '../types/fastify'
 import { CertificateAuthority } from './ca/authority'
-import type * as authorityTypes from './ca/authority'
 import { fastifyProxPlugin as wrapped } from './plugin'
 import { fixedResolver, proxyAuthResolver } from './routing/resolvers'
 
@@ -18,7 +17,7 @@ const fastifyProx: typeof wrapped & {
 } = Object.assign(wrapped, { default: wrapped, fastifyProx: wrapped, CertificateAuthority, fixedResolver, proxyAuthResolver })
 
 declare namespace fastifyProx {
-  export type CertificateAuthority = authorityTypes.CertificateAuthority
+  export type CertificateAuthority = caTypes.CertificateAuthority
   export type FastifyProxOptions = types.FastifyProxOptions
   export type ProxyApp = types.ProxyApp
   export type ProxyResolver = types.ProxyResolver
@@ -38,6 +37,11 @@ declare namespace fastifyProx {
   export type ProxyDispatcher = programTypes.ProxyDispatcher
   export type CertificateAuthorityOptions = caTypes.CertificateAuthorityOptions
   export type CertificateStore = caTypes.CertificateStore
+  export type CertificateMinted = caTypes.CertificateMinted
+  export type CertificateAuthorityExpiring = caTypes.CertificateAuthorityExpiring
+  export type CertificateAuthorityWarning = caTypes.CertificateAuthorityWarning
+  export type IssuedCertificate = caTypes.IssuedCertificate
+  export type Leaf = caTypes.Leaf
 }
 
 export = fastifyProx

@@ -1,9 +1,13 @@
-/** Reads the options: checks each one, and fills in what was left out. */
-import type { FastifyProxOptions, OnConnect, ProxyApp, ProxyLimits, ProxyResolver, ProxyTimeouts } from '../types/options'
-import type { CertificateAuthorityOptions } from '../types/ca'
+/** Checks the options of the plugin, and fills in what was left out. */
 import type { SecureContextOptions } from 'node:tls'
-import type { CertificateAuthority } from './ca/authority'
+import type { CertificateAuthority, CertificateAuthorityOptions } from '../types/ca'
+import type {
+  FastifyProxOptions, OnConnect, ProxyApp, ProxyLimits, ProxyResolver, ProxyTimeouts
+} from '../types/options'
+import { CA, TLS, assertTls } from './ca/options'
 import { FST_PROX_INVALID_OPTION, kindOf, show } from './errors'
+import { BOOLEAN, FUNCTION, LIMIT, MILLISECONDS, OBJECT, PATH, STRING, checkOptions } from './option-rules'
+import type { Rules } from './option-rules'
 import { fixedResolver } from './routing/resolvers'
 
 /** The options of the plugin, complete. */
@@ -23,45 +27,62 @@ export interface Settings {
   readonly keepAliveMax: number
 }
 
-const NAMES = new Set([
-  'resolver', 'proxyHost', 'downloadHost', 'proxyApps', 'ca', 'websockets', 'http2', 'tls', 'keyLogFile', 'onConnect',
-  'timeouts', 'limits', 'keepAliveMax'
-])
-/** Options of `fastify.register` itself. */
-const REGISTER_NAMES = new Set(['prefix', 'logLevel', 'logSerializers'])
-
 const TIMEOUTS: Required<ProxyTimeouts> = { firstByte: 10_000, handshake: 10_000, idle: 0, close: 5_000 }
 const LIMITS: Required<ProxyLimits> = { tunnels: 10_000, tunnelsPerClient: 1_000 }
-const LONGEST_TIMEOUT = 2 ** 31 - 1
 
-/** @throws FST_PROX_INVALID_OPTION that names the option, what it takes and what it got */
+const RULES: Rules<keyof FastifyProxOptions> = {
+  // Checked by the resolver that comes of it.
+  resolver: { takes: 'anything', accepts: () => true },
+  proxyHost: STRING,
+  downloadHost: { takes: STRING.takes, accepts: (value) => value === false || STRING.accepts(value) },
+  proxyApps: OBJECT,
+  ca: CA,
+  websockets: BOOLEAN,
+  http2: BOOLEAN,
+  tls: TLS,
+  keyLogFile: PATH,
+  onConnect: FUNCTION,
+  timeouts: {
+    ...OBJECT,
+    options: { firstByte: MILLISECONDS, handshake: MILLISECONDS, idle: MILLISECONDS, close: MILLISECONDS }
+  },
+  limits: { ...OBJECT, options: { tunnels: LIMIT, tunnelsPerClient: LIMIT } },
+  keepAliveMax: LIMIT
+}
+
+/** Options of `fastify.register` itself. */
+const REGISTER_NAMES = ['prefix', 'logLevel', 'logSerializers']
+
+/**
+ * Checks the options and fills in what was left out; an `undefined` one counts as left out.
+ *
+ * @throws FST_PROX_INVALID_OPTION, FST_PROX_UNKNOWN_OPTION
+ */
 export function readOptions (options: FastifyProxOptions): Settings {
-  for (const name of Object.keys(options)) {
-    if (!NAMES.has(name) && !REGISTER_NAMES.has(name)) {
-      const takes = `no value: the options are ${[...NAMES].join(', ')}`
-      throw new FST_PROX_INVALID_OPTION(name, takes, kindOf(options[name as never]))
-    }
-  }
-  const proxyHost = string('proxyHost', options.proxyHost, 'fastify-prox')
-  const downloadHost = options.downloadHost === false ? null : string('downloadHost', options.downloadHost, proxyHost)
+  checkOptions(Object.fromEntries(Object.entries(options).filter(([name]) => !REGISTER_NAMES.includes(name))), RULES)
+  const {
+    proxyHost = 'fastify-prox', downloadHost = proxyHost, ca = {}, websockets = true, http2 = true, tls = {},
+    keyLogFile = null, onConnect, keepAliveMax = Infinity
+  } = options
+  assertTls(tls, 'tls')
   return {
-    resolver: resolver(options.resolver),
+    resolver: readResolver(options.resolver),
     proxyHost,
-    downloadHost,
-    proxyApps: proxyApps(options.proxyApps),
-    ca: object('ca', options.ca) as CertificateAuthorityOptions | CertificateAuthority,
-    websockets: boolean('websockets', options.websockets),
-    http2: boolean('http2', options.http2),
-    tls: object('tls', options.tls),
-    keyLogFile: options.keyLogFile === undefined ? null : string('keyLogFile', options.keyLogFile, ''),
-    onConnect: onConnect(options.onConnect),
-    timeouts: numbers('timeouts', options.timeouts, TIMEOUTS, milliseconds),
-    limits: numbers('limits', options.limits, LIMITS, count),
-    keepAliveMax: options.keepAliveMax === undefined ? Infinity : count('keepAliveMax', options.keepAliveMax)
+    downloadHost: downloadHost === false ? null : downloadHost,
+    proxyApps: readProxyApps(options.proxyApps),
+    ca,
+    websockets,
+    http2,
+    tls,
+    keyLogFile,
+    onConnect,
+    timeouts: withDefaults(options.timeouts, TIMEOUTS),
+    limits: withDefaults(options.limits, LIMITS),
+    keepAliveMax
   }
 }
 
-function resolver (value: FastifyProxOptions['resolver']): ProxyResolver {
+function readResolver (value: FastifyProxOptions['resolver']): ProxyResolver {
   if (typeof value !== 'function') return fixedResolver(value)
   if (value.requireAuth !== undefined && typeof value.requireAuth !== 'function') {
     throw new FST_PROX_INVALID_OPTION('resolver.requireAuth', 'a function', kindOf(value.requireAuth))
@@ -69,60 +90,18 @@ function resolver (value: FastifyProxOptions['resolver']): ProxyResolver {
   return value
 }
 
-function proxyApps (value: FastifyProxOptions['proxyApps']): Settings['proxyApps'] {
-  const apps = Object.entries(object('proxyApps', value))
+function readProxyApps (value: FastifyProxOptions['proxyApps'] = {}): Settings['proxyApps'] {
+  const apps = Object.entries(value)
   for (const [name, app] of apps) {
     if (app !== null && typeof app !== 'function') {
-      throw new FST_PROX_INVALID_OPTION(`proxyApps['${name}']`, 'a plugin, or null for a further name of the application', kindOf(app))
+      const takes = 'a plugin, or null for a further name of the application'
+      throw new FST_PROX_INVALID_OPTION(`proxyApps[${show(name)}]`, takes, show(app))
     }
   }
   return apps
 }
 
-function onConnect (value: FastifyProxOptions['onConnect']): OnConnect | undefined {
-  if (value !== undefined && typeof value !== 'function') throw new FST_PROX_INVALID_OPTION('onConnect', 'a function', kindOf(value))
-  return value
-}
-
-function string (name: string, value: unknown, preset: string): string {
-  if (value === undefined) return preset
-  if (typeof value !== 'string' || value === '') throw new FST_PROX_INVALID_OPTION(name, 'a string that is not empty', show(value))
-  return value
-}
-
-function boolean (name: string, value: unknown): boolean {
-  if (value === undefined) return true
-  if (typeof value !== 'boolean') throw new FST_PROX_INVALID_OPTION(name, 'true or false', show(value))
-  return value
-}
-
-function object<T extends object> (name: string, value: T | undefined): T | Record<string, never> {
-  if (value === undefined) return {}
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new FST_PROX_INVALID_OPTION(name, 'an object', kindOf(value))
-  }
-  return value
-}
-
-function numbers<T extends Record<keyof T, number>> (name: string, value: Partial<T> | undefined, presets: T, read: (name: string, value: unknown) => number): T {
-  const result: T = { ...presets }
-  for (const [key, number] of Object.entries(object(name, value))) {
-    if (!Object.hasOwn(presets, key)) throw new FST_PROX_INVALID_OPTION(`${name}.${key}`, `no value: there are ${Object.keys(presets).join(', ')}`, show(number))
-    if (number !== undefined) result[key as keyof T] = read(`${name}.${key}`, number) as T[keyof T]
-  }
-  return result
-}
-
-function milliseconds (name: string, value: unknown): number {
-  if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > LONGEST_TIMEOUT) {
-    throw new FST_PROX_INVALID_OPTION(name, `whole milliseconds from 0 to ${LONGEST_TIMEOUT}`, show(value))
-  }
-  return value as number
-}
-
-function count (name: string, value: unknown): number {
-  if (value !== Infinity && (!Number.isInteger(value) || (value as number) < 1)) {
-    throw new FST_PROX_INVALID_OPTION(name, 'a whole number from 1, or Infinity', show(value))
-  }
-  return value as number
+function withDefaults<T extends object> (value: Partial<T> = {}, defaults: T): T {
+  const given = Object.entries(value).filter(([, number]) => number !== undefined)
+  return { ...defaults, ...Object.fromEntries(given) }
 }

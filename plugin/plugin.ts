@@ -3,6 +3,7 @@ import { createWriteStream } from 'node:fs'
 import type { Server } from 'node:http'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
+import type { CertificateAuthorityOptions } from '../types/ca'
 import type { FastifyProxOptions } from '../types/options'
 import '../types/fastify'
 import { CertificateAuthority } from './ca/authority'
@@ -78,7 +79,8 @@ const plugin: FastifyPluginAsync<FastifyProxOptions> = async (fastify, options) 
 
 async function loadAuthority (fastify: FastifyInstance, { ca, tls }: Settings): Promise<CertificateAuthority> {
   if (!(ca instanceof CertificateAuthority)) {
-    return await CertificateAuthority.load({ tls, ...ca }, ({ code, message }) => fastify.log.warn({ code }, message))
+    const options = { tls, ...ca as CertificateAuthorityOptions }
+    return await CertificateAuthority.load(options, ({ code, message }) => fastify.log.warn({ code }, message))
   }
   if (Object.keys(tls).length > 0) {
     throw new FST_PROX_INVALID_OPTION('tls', 'no value when ca is a CertificateAuthority, which has its own', 'an object')

@@ -22,7 +22,7 @@ function telling (app: FastifyInstance): void {
 /** A key and a certificate for localhost, and the CA that signed it. */
 async function identity (): Promise<{ ca: CertificateAuthority, key: string, cert: string }> {
   const ca = await CertificateAuthority.load({ store: new Map() })
-  const { key, certificate: cert } = await ca.issue('localhost')
+  const { key, cert } = await ca.issue('localhost')
   return { ca, key, cert }
 }
 

@@ -1,5 +1,5 @@
 /** What the plugin adds to Fastify's own types. */
-import type { CertificateAuthority } from '../plugin/ca/authority'
+import type { CertificateAuthority } from './ca'
 import type { ProxyResolver } from './options'
 import type { InjectProxy, ProxyAccess, ProxyDispatcher, ProxyEnvironment } from './clients'
 import type { ProxyRequest } from './request'

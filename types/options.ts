@@ -3,9 +3,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
 import type { SecureContextOptions } from 'node:tls'
 import type { FastifyInstance, FastifyPluginOptions } from 'fastify'
-import type { CertificateAuthorityOptions } from './ca'
+import type { CertificateAuthority, CertificateAuthorityOptions } from './ca'
 import type { ProxyTunnel } from './request'
-import type { CertificateAuthority } from '../plugin/ca/authority'
 
 /** A request of Node's: `http.IncomingMessage`, or its HTTP/2 counterpart. */
 export type RawRequest = IncomingMessage | Http2ServerRequest

@@ -1,9 +1,11 @@
-/** The private key and the certificate of an authority: made, or read however they are written, and checked. */
-import { X509Certificate, createPrivateKey, generateKeyPair } from 'node:crypto'
+/** Makes, or reads and checks, the private key and the certificate of an authority. */
+import { X509Certificate, createPrivateKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { promisify } from 'node:util'
 import type { CertificateAuthorityKeyPair } from '../../types/ca'
-import { FST_PROX_CA_CORRUPT, FST_PROX_CA_EXPIRED, FST_PROX_CA_MISMATCH, FST_PROX_CA_NOT_A_CA, FST_PROX_CA_UNSUPPORTED_KEY } from '../errors'
+import {
+  FST_PROX_CA_CORRUPT, FST_PROX_CA_EXPIRED, FST_PROX_CA_MISMATCH, FST_PROX_CA_NOT_A_CA, FST_PROX_CA_UNSUPPORTED_KEY
+} from '../errors'
+import { newKeyPair } from './keys'
 import type { NewAuthority } from './options'
 import { SERVER_PURPOSES, certificatePem, createAuthority, signatureAlgorithm } from './x509'
 
@@ -11,18 +13,19 @@ import { SERVER_PURPOSES, certificatePem, createAuthority, signatureAlgorithm } 
 export interface Bundle {
   readonly key: KeyObject
   readonly certificate: X509Certificate
-  /** What a server has to send after a leaf: nothing for a root; an intermediate and the ones above it. */
+  /** The certificates that a server sends after a leaf: none for a root, else the intermediate and those above it. */
   readonly chain: readonly X509Certificate[]
 }
 
 const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g
 
-/** The blocks of a PEM text (RFC 7468) that matter here, in their order. */
+/** The private keys and certificates of a PEM text, each in their order. */
 interface Blocks {
   readonly keys: string[]
   readonly certificates: string[]
 }
 
+/** Finds the private keys and certificates of a PEM text (RFC 7468). */
 export function readBlocks (pem: string): Blocks {
   const blocks: Blocks = { keys: [], certificates: [] }
   for (const [block, label] of pem.matchAll(BLOCK)) {
@@ -35,12 +38,12 @@ export function readBlocks (pem: string): Blocks {
 function attempt<T> (source: string, what: string, read: () => T): T {
   try {
     return read()
-  } catch (error) {
-    throw new FST_PROX_CA_CORRUPT(source, `${what} cannot be read (${(error as Error).message})`)
+  } catch (err) {
+    throw new FST_PROX_CA_CORRUPT(source, `${what} cannot be read (${(err as Error).message})`)
   }
 }
 
-/** PKCS #8, or the older forms of RSA (RFC 8017) and EC (RFC 5915) keys. */
+/** Reads PKCS #8, or the older forms of RSA (RFC 8017) and EC (RFC 5915) keys. */
 function keyFromDer (key: Buffer): KeyObject {
   for (const type of ['pkcs8', 'pkcs1', 'sec1'] as const) {
     try {
@@ -64,32 +67,32 @@ function readKey (key: CertificateAuthorityKeyPair['key'], source: string): KeyO
 function readCertificates (cert: string | Buffer, source: string): X509Certificate[] {
   const inputs = isPem(cert) ? readBlocks(cert.toString()).certificates : [cert]
   if (inputs.length === 0) throw new FST_PROX_CA_CORRUPT(source, 'it holds no certificate')
-  return inputs.map(input => attempt(source, 'the certificate', () => new X509Certificate(input)))
+  return inputs.map((input) => attempt(source, 'the certificate', () => new X509Certificate(input)))
 }
 
-/** Why clients would not verify what a key signs; `null` when they do. */
+/** Tells why clients would not verify what a key signs; `null` when they do. */
 function unsupported (key: KeyObject): string | null {
   const { modulusLength = Infinity, namedCurve } = key.asymmetricKeyDetails!
   if (signatureAlgorithm(key) === undefined) return namedCurve ?? String(key.asymmetricKeyType)
   return modulusLength < 2048 ? `RSA of ${modulusLength} bits` : null
 }
 
-/** Why a certificate may not sign those of servers; `null` when it may. */
+/** Tells why a certificate may not sign those of servers; `null` when it may. */
 function notAnAuthority (certificate: X509Certificate): string | null {
   if (!certificate.subject) return 'it has no subject'
   if (!certificate.ca) return 'its basic constraints or its key usage do not say so'
-  // What Node calls the key usage is the extended one (RFC 5280 4.2.1.12).
+  // Node's `keyUsage` is the extended key usage (RFC 5280 4.2.1.12).
   const purposes = certificate.keyUsage as string[] | undefined
-  return purposes === undefined || SERVER_PURPOSES.some(purpose => purposes.includes(purpose))
+  return purposes === undefined || SERVER_PURPOSES.some((purpose) => purposes.includes(purpose))
     ? null
     : 'its extended key usage leaves out servers'
 }
 
 /**
- * The authority that a private key and its certificate make. Of several certificates, the one that belongs to the
- * key counts.
+ * Reads an authority from its private key and its certificate. Of several certificates, the one that belongs to the
+ * key is the authority's.
  *
- * @param source what errors say that it came from.
+ * @param source where they come from, for errors.
  * @throws FST_PROX_CA_CORRUPT, FST_PROX_CA_MISMATCH, FST_PROX_CA_UNSUPPORTED_KEY, FST_PROX_CA_NOT_A_CA,
  * FST_PROX_CA_EXPIRED
  */
@@ -98,7 +101,7 @@ export function readBundle (pair: CertificateAuthorityKeyPair, source: string): 
   const kind = unsupported(key)
   if (kind !== null) throw new FST_PROX_CA_UNSUPPORTED_KEY(source, kind)
   const certificates = readCertificates(pair.cert, source)
-  const certificate = certificates.find(candidate => candidate.checkPrivateKey(key))
+  const certificate = certificates.find((candidate) => candidate.checkPrivateKey(key))
   if (certificate === undefined) throw new FST_PROX_CA_MISMATCH(source)
   const reason = notAnAuthority(certificate)
   if (reason !== null) throw new FST_PROX_CA_NOT_A_CA(source, reason)
@@ -107,12 +110,12 @@ export function readBundle (pair: CertificateAuthorityKeyPair, source: string): 
     throw new FST_PROX_CA_EXPIRED(source, certificate.validFrom, certificate.validTo)
   }
   const isRoot = (candidate: X509Certificate) => candidate.checkIssued(candidate)
-  const others = certificates.filter(other => other !== certificate && !isRoot(other))
+  const others = certificates.filter((other) => other !== certificate && !isRoot(other))
   return { key, certificate, chain: isRoot(certificate) ? [] : [certificate, ...others] }
 }
 
 /**
- * The authority in a PEM text: its private key and its certificate, in either order.
+ * Reads an authority from a PEM text that holds its private key and its certificate, in either order.
  *
  * @throws what `readBundle` does.
  */
@@ -122,13 +125,9 @@ export function readPemBundle (pem: string, source: string): Bundle {
   return readBundle({ key, cert: pem }, source)
 }
 
-const newKeyPair = promisify(generateKeyPair)
-
-/** A new authority as a PEM text: its private key and its certificate. */
+/** Makes a new authority as a PEM text: its private key and its certificate. */
 export async function makePemBundle ({ name, keyType, constraints }: NewAuthority): Promise<string> {
-  const { privateKey } = keyType === 'rsa'
-    ? await newKeyPair('rsa', { modulusLength: 2048 })
-    : await newKeyPair('ec', { namedCurve: 'P-256' })
+  const { privateKey } = await newKeyPair(keyType)
   const certificate = createAuthority(name, privateKey, constraints, Date.now())
   return privateKey.export({ type: 'pkcs8', format: 'pem' }) + certificatePem(certificate)
 }

@@ -1,6 +1,6 @@
 /**
- * DER (X.690) in the words of X.509: a thin vocabulary over node-forge's `asn1`, whose values are binary strings,
- * so that the rooms beside it speak of sequences and buffers.
+ * Reads and writes DER (X.690) with node-forge's `asn1`, whose values are binary strings: the files beside this one
+ * handle sequences and buffers alone.
  */
 import { asn1 } from 'node-forge'
 
@@ -9,7 +9,7 @@ export type Node = asn1.Asn1
 
 const { Class, Type } = asn1
 
-/** The bit of a tag that says that other values are within. */
+/** The bit of a tag that marks a constructed encoding (X.690 8.1.2.5). */
 const CONSTRUCTED = 0x20
 
 function primitive (type: asn1.Type, value: string | Buffer): Node {
@@ -24,7 +24,7 @@ export function set (...children: Node[]): Node {
   return asn1.create(Class.UNIVERSAL, Type.SET, true, children)
 }
 
-/** `[tag]` around other nodes: an EXPLICIT tag, or an IMPLICIT one of a constructed type. */
+/** Wraps nodes in `[tag]`: an EXPLICIT tag, or an IMPLICIT one of a constructed type. */
 export function tagged (tag: number, ...children: Node[]): Node {
   return asn1.create(Class.CONTEXT_SPECIFIC, tag, true, children)
 }
@@ -34,10 +34,10 @@ export function implicit (tag: number, value: string | Buffer): Node {
   return asn1.create(Class.CONTEXT_SPECIFIC, tag, false, typeof value === 'string' ? value : value.toString('latin1'))
 }
 
-/** The BOOLEAN that is written; where FALSE is the default it is left out (X.690 11.5). */
+/** BOOLEAN TRUE. FALSE is never written: where it is the default, DER leaves it out (X.690 11.5). */
 export const TRUE: Node = primitive(Type.BOOLEAN, '\xff')
 
-/** An INTEGER from its big-endian two's complement. */
+/** Makes an INTEGER from a number, or from its big-endian two's complement. */
 export function integer (value: number | Buffer): Node {
   return primitive(Type.INTEGER, typeof value === 'number' ? asn1.integerToDer(value).getBytes() : value)
 }
@@ -54,7 +54,7 @@ export function octets (value: Buffer): Node {
   return primitive(Type.OCTETSTRING, value)
 }
 
-/** A BIT STRING; `unused` counts the bits at its end that say nothing. */
+/** Makes a BIT STRING; `unused` is the number of unused bits in its last octet (X.690 8.6.2). */
 export function bits (value: Buffer, unused = 0): Node {
   return primitive(Type.BITSTRING, Buffer.concat([Buffer.from([unused]), value]))
 }
@@ -71,7 +71,9 @@ export function bmp (value: string): Node {
   return asn1.create(Class.UNIVERSAL, Type.BMPSTRING, false, value)
 }
 
-/** A point in time, given in milliseconds since the epoch: UTCTime until 2049, GeneralizedTime from 2050 (RFC 5280 4.1.2.5). */
+/**
+ * Makes a time from milliseconds since the epoch: UTCTime until 2049, GeneralizedTime from 2050 (RFC 5280 4.1.2.5).
+ */
 export function time (milliseconds: number): Node {
   const date = new Date(milliseconds)
   return date.getUTCFullYear() < 2050
@@ -79,9 +81,9 @@ export function time (milliseconds: number): Node {
     : primitive(Type.GENERALIZEDTIME, asn1.dateToGeneralizedTime(date).toString())
 }
 
-/** A constructed node whose content is encoded once and for all: cheap wherever it is used many times. */
+/** Encodes the content of a constructed node in advance: it costs little wherever it is used many times. */
 export function frozen (node: Node): Node {
-  const content = children(node).map(child => asn1.toDer(child).getBytes()).join('')
+  const content = children(node).map((child) => asn1.toDer(child).getBytes()).join('')
   return asn1.create(node.tagClass, node.type | CONSTRUCTED, false, content)
 }
 
@@ -89,10 +91,14 @@ export function encode (node: Node): Buffer {
   return Buffer.from(asn1.toDer(node).getBytes(), 'latin1')
 }
 
-/** Without `decodeBitStrings: false` a public key that is DER itself would come back as a tree. */
+/** With node-forge's `decodeBitStrings` a public key, which may be DER itself, would come back as a tree. */
 const READING = { strict: true, parseAllBytes: true, decodeBitStrings: false }
 
-/** Reads one value; throws on anything that is not DER. */
+/**
+ * Reads one value.
+ *
+ * @throws on anything that is not DER.
+ */
 export function decode (der: Buffer): Node {
   // The types know the older signature only, in which the second argument is `strict`.
   return asn1.fromDer(der.toString('latin1'), READING as unknown as boolean)

@@ -63,5 +63,11 @@ export function addressBytes (address: string): Buffer {
     const last = tail === '' ? [] : tail.split(':')
     groups.push(...Array<string>(8 - groups.length - last.length).fill('0'), ...last)
   }
-  return Buffer.from(groups.map(group => group.padStart(4, '0')).join(''), 'hex')
+  return Buffer.from(groups.map((group) => group.padStart(4, '0')).join(''), 'hex')
+}
+
+/** Writes the bytes of an address in canonical form. */
+export function addressText (bytes: Buffer): string {
+  if (bytes.length === 4) return bytes.join('.')
+  return normalizeHost(bytes.toString('hex').replace(/.{4}(?=.)/g, '$&:'))
 }

@@ -1,70 +1,84 @@
-/** The options of the authority: checked, and with their defaults. */
+/** Checks the options of the authority, and fills in what was left out. */
 import { KeyObject } from 'node:crypto'
-import { inspect } from 'node:util'
 import { createSecureContext } from 'node:tls'
 import type { SecureContextOptions } from 'node:tls'
-import type { CertificateAuthorityKeyPair, CertificateAuthorityOptions, CertificateStore } from '../../types/ca'
-import { FST_PROX_INVALID_OPTION } from '../errors'
+import type { CertificateAuthorityKeyPair, CertificateAuthorityOptions, CertificateStore, KeyType } from '../../types/ca'
+import { FST_PROX_INVALID_OPTION, isPemText, show } from '../errors'
+import { BOOLEAN, PATH, WHOLE_NUMBER, checkOptions, isFilledString, isObject } from '../option-rules'
+import type { Rule, Rules } from '../option-rules'
 import { UNCONSTRAINED, constraintsOf } from './constraints'
 import type { NameConstraints } from './constraints'
 import { COMMON_NAME_LENGTH } from './x509'
 
-/** What a CA that is made is like. */
+/** How a CA is made. */
 export interface NewAuthority {
   readonly name: string
-  readonly keyType: 'ec' | 'rsa'
+  readonly keyType: KeyType
   readonly constraints: NameConstraints
 }
 
-/** Options as the authority uses them. */
+/** The options, complete. */
 export interface Settings {
   /** The CA of the user's own, or where one is kept. */
   readonly origin: CertificateAuthorityKeyPair | { readonly store: CertificateStore } | { readonly file: string }
   readonly make: NewAuthority
+  readonly leafKeyType: KeyType
   readonly wildcards: boolean
   readonly cacheSize: number
   readonly tls: SecureContextOptions
 }
 
-type Name = keyof CertificateAuthorityOptions
-
-interface Rule {
-  readonly takes: string
-  readonly accepts: (value: unknown) => boolean
-}
-
-const isString = (value: unknown): value is string => typeof value === 'string' && value !== ''
-const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value)
-
-/** What would have a leaf served with another key than its own. */
+/** With these a leaf would be served with another key than its own. */
 const NOT_IN_TLS = ['key', 'cert', 'pfx']
 
-const RULES: Record<Name, Rule> = {
+/** What `tls.createSecureContext` takes beside a leaf. */
+export const TLS: Rule = {
+  takes: `options of tls.createSecureContext other than ${NOT_IN_TLS.join(', ')}`,
+  accepts: (value) => isObject(value) && NOT_IN_TLS.every((name) => !(name in value))
+}
+
+const KEY_TYPE: Rule = { takes: "'ec' or 'rsa'", accepts: (value) => value === 'ec' || value === 'rsa' }
+
+/** For the option `ca` as a whole. */
+export const CA: Rule = {
+  takes: (value) => typeof value === 'string'
+    ? `an object: { file: ${isPemText(value) ? "'./ca.pem'" : show(value)} } for a CA in a file`
+    : 'an object',
+  accepts: isObject
+}
+
+function hasMethod (value: object, name: string): boolean {
+  return typeof Reflect.get(value, name) === 'function'
+}
+
+const RULES: Rules<keyof CertificateAuthorityOptions> = {
   name: {
     takes: `a string of 1 to ${COMMON_NAME_LENGTH} characters`,
-    accepts: value => isString(value) && value.length <= COMMON_NAME_LENGTH && !/\p{Cc}/u.test(value)
+    accepts: (value) => isFilledString(value) && value.length <= COMMON_NAME_LENGTH && !/\p{Cc}/u.test(value)
   },
-  file: { takes: 'a path', accepts: isString },
+  file: PATH,
   store: {
-    takes: 'an object with the methods get and set',
-    accepts: value => isObject(value) && ['get', 'set'].every(method => typeof Reflect.get(value, method) === 'function')
+    takes: 'an object with the methods get and add, or get and set',
+    accepts: (value) => isObject(value) && hasMethod(value, 'get') && (hasMethod(value, 'add') || hasMethod(value, 'set'))
   },
   key: {
     takes: 'a private key as PEM, DER or KeyObject, along with ca.cert',
-    accepts: value => isString(value) || Buffer.isBuffer(value) || (value instanceof KeyObject && value.type === 'private')
+    accepts: (value) => isFilledString(value) || Buffer.isBuffer(value) ||
+      (value instanceof KeyObject && value.type === 'private')
   },
-  cert: { takes: 'a certificate as PEM or DER, along with ca.key', accepts: value => isString(value) || Buffer.isBuffer(value) },
-  keyType: { takes: "'ec' or 'rsa'", accepts: value => value === 'ec' || value === 'rsa' },
+  cert: {
+    takes: 'a certificate as PEM or DER, along with ca.key',
+    accepts: (value) => isFilledString(value) || Buffer.isBuffer(value)
+  },
+  keyType: KEY_TYPE,
+  leafKeyType: KEY_TYPE,
   permit: {
     takes: "a list of DNS names, addresses and networks, such as ['.test', '10.0.0.0/8']",
-    accepts: value => Array.isArray(value) && value.length > 0 && value.every(isPermit)
+    accepts: (value) => Array.isArray(value) && value.length > 0 && value.every(isPermit)
   },
-  wildcards: { takes: 'true or false', accepts: value => typeof value === 'boolean' },
-  cacheSize: { takes: 'a whole number from 1', accepts: value => Number.isSafeInteger(value) && (value as number) > 0 },
-  tls: {
-    takes: `options of tls.createSecureContext other than ${NOT_IN_TLS.join(', ')}`,
-    accepts: value => isObject(value) && NOT_IN_TLS.every(name => !(name in value))
-  }
+  wildcards: BOOLEAN,
+  cacheSize: WHOLE_NUMBER,
+  tls: TLS
 }
 
 function isPermit (value: unknown): boolean {
@@ -75,47 +89,53 @@ function isPermit (value: unknown): boolean {
   }
 }
 
-/** A value in a message; a private key does not go into one, wherever it was put by mistake. */
-function describe (value: unknown): string {
-  const text = inspect(value, { depth: 0, maxStringLength: 64 })
-  return text.includes('-----BEGIN') ? 'a PEM text' : text
-}
-
-function refuse (name: string, takes: string, got: string): never {
-  throw new FST_PROX_INVALID_OPTION(`ca.${name}`, takes, got)
+/**
+ * Checks that Node accepts the TLS options.
+ *
+ * @param name what the option is called where the user wrote it.
+ * @throws FST_PROX_INVALID_OPTION
+ */
+export function assertTls (tls: SecureContextOptions, name: string): void {
+  try {
+    createSecureContext({ ca: [], ...tls })
+  } catch (err) {
+    // OpenSSL's words, which quote none of the values.
+    throw new FST_PROX_INVALID_OPTION(name, String(TLS.takes), `some that it refuses: ${(err as Error).message}`)
+  }
 }
 
 /** What has no meaning for a CA that exists already. */
-const FOR_MADE = ['file', 'store', 'name', 'keyType', 'permit'] as const
+const FOR_NEW = ['file', 'store', 'name', 'keyType', 'permit'] as const
+
+/** Where the CA comes from, of options that exclude each other. */
+function originOf (options: CertificateAuthorityOptions): Settings['origin'] {
+  const { file, store, key, cert } = options
+  const refuse = (name: string, takes: string, got: string): never => {
+    throw new FST_PROX_INVALID_OPTION(`ca.${name}`, takes, got)
+  }
+  if (key !== undefined || cert !== undefined) {
+    if (key === undefined) return refuse('key', String(RULES.key.takes), 'ca.cert alone')
+    if (cert === undefined) return refuse('cert', String(RULES.cert.takes), 'ca.key alone')
+    const other = FOR_NEW.find((name) => options[name] !== undefined)
+    if (other !== undefined) return refuse(other, 'no value beside ca.key and ca.cert', show(options[other]))
+    return { key, cert }
+  }
+  if (store === undefined) return { file: file ?? './ca/fastify-prox-ca.pem' }
+  return file === undefined ? { store } : refuse('file', 'no value beside ca.store', show(file))
+}
 
 /**
- * Checks the options; an `undefined` one is as good as one that is not there.
+ * Checks the options and fills in what was left out; an `undefined` one counts as left out.
  *
- * @throws FST_PROX_INVALID_OPTION
+ * @throws FST_PROX_INVALID_OPTION, FST_PROX_UNKNOWN_OPTION
  */
 export function readOptions (options: CertificateAuthorityOptions): Settings {
-  if (!isObject(options)) throw new FST_PROX_INVALID_OPTION('ca', 'an object', describe(options))
-  for (const [name, value] of Object.entries(options)) {
-    if (!Object.hasOwn(RULES, name)) refuse(name, `no value; there are ${Object.keys(RULES).join(', ')}`, describe(value))
-    const { takes, accepts } = RULES[name as Name]
-    if (value !== undefined && !accepts(value)) refuse(name, takes, describe(value))
-  }
-  const { name = 'fastify-prox https proxy CA', file, store, key, cert, keyType = 'ec', permit, wildcards = true, cacheSize = 1000, tls = {} } = options
-  try {
-    createSecureContext({ ca: [], ...tls })
-  } catch (error) {
-    refuse('tls', RULES.tls.takes, `some that it refuses: ${(error as Error).message}`)
-  }
-  const make = { name, keyType, constraints: permit === undefined ? UNCONSTRAINED : constraintsOf(permit) }
-  const settings = { make, wildcards, cacheSize, tls }
-  if (key !== undefined || cert !== undefined) {
-    if (key === undefined) refuse('key', RULES.key.takes, 'ca.cert alone')
-    if (cert === undefined) refuse('cert', RULES.cert.takes, 'ca.key alone')
-    const idle = FOR_MADE.find(other => options[other] !== undefined)
-    if (idle !== undefined) refuse(idle, 'no value beside ca.key and ca.cert', describe(options[idle]))
-    return { ...settings, origin: { key, cert } }
-  }
-  if (store === undefined) return { ...settings, origin: { file: file ?? './ca/fastify-prox-ca.pem' } }
-  if (file !== undefined) refuse('file', 'no value beside ca.store', describe(file))
-  return { ...settings, origin: { store } }
+  checkOptions({ ca: options }, { ca: { ...CA, options: RULES } })
+  const {
+    name = 'fastify-prox https proxy CA', keyType = 'ec', leafKeyType = 'ec', permit, wildcards = true,
+    cacheSize = 1000, tls = {}
+  } = options
+  assertTls(tls, 'ca.tls')
+  const constraints = permit === undefined ? UNCONSTRAINED : constraintsOf(permit)
+  return { origin: originOf(options), make: { name, keyType, constraints }, leafKeyType, wildcards, cacheSize, tls }
 }

@@ -1,4 +1,4 @@
-/** PKCS #12 (RFC 7292) with a certificate and nothing else, for the import dialogues of systems and browsers. */
+/** Writes PKCS #12 (RFC 7292) with a certificate alone, for the import dialogues of systems and browsers. */
 import { createHmac } from 'node:crypto'
 import { md, pkcs12, util } from 'node-forge'
 import { bmp, encode, integer, nullNode, octets, oid, sequence, set, tagged } from './der'
@@ -9,7 +9,7 @@ const OID = {
   certBag: '1.2.840.113549.1.12.10.1.3',
   x509Certificate: '1.2.840.113549.1.9.22.1',
   friendlyName: '1.2.840.113549.1.9.20',
-  // Java takes a certificate for trusted when it carries this attribute.
+  // Java trusts a certificate that carries this attribute.
   trustedKeyUsage: '2.16.840.1.113894.746875.1.1',
   anyExtendedKeyUsage: '2.5.29.37.0',
   sha1: '1.3.14.3.2.26'
@@ -24,8 +24,8 @@ function contentInfo (content: Buffer): Node {
 }
 
 /**
- * The certificate as PKCS #12, with the empty password. The certificate is not encrypted; the MAC finds damage and
- * protects nothing, and SHA-1 is the one that every importer knows.
+ * Writes the certificate as PKCS #12 with the empty password. The certificate is not encrypted; the MAC, whose key
+ * everyone knows, detects damage alone, and SHA-1 is the digest that every importer knows.
  */
 export function certificatePkcs12 (der: Buffer, name: string): Buffer {
   const bag = sequence(
@@ -35,9 +35,10 @@ export function certificatePkcs12 (der: Buffer, name: string): Buffer {
       sequence(oid(OID.friendlyName), set(bmp(name))),
       sequence(oid(OID.trustedKeyUsage), set(oid(OID.anyExtendedKeyUsage)))))
   const authSafe = encode(sequence(contentInfo(encode(sequence(bag)))))
-  // A salt for a secret that there is none of: part of the certificate, so that the file is the same every time.
+  // The password is no secret, so the salt is part of the certificate: the file is the same every time.
   const salt = der.subarray(-8)
-  const key = pkcs12.generateKey('', util.createBuffer(salt.toString('latin1')), MAC_KEY_ID, MAC_ITERATIONS, MAC_KEY_LENGTH, md.sha1.create())
+  const key = pkcs12.generateKey(
+    '', util.createBuffer(salt.toString('latin1')), MAC_KEY_ID, MAC_ITERATIONS, MAC_KEY_LENGTH, md.sha1.create())
   const mac = createHmac('sha1', Buffer.from(key.getBytes(), 'latin1')).update(authSafe).digest()
   return encode(sequence(
     integer(3),

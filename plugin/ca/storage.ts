@@ -1,26 +1,29 @@
 /**
- * Where the authority is kept. A store has two methods, `get` and `set`; a file is one, a `Map` is one. Whatever the
- * store, the first one to keep an authority in it wins, and everyone uses what the store answers afterwards.
+ * Keeps the authority in a store, or in a file, which is a store too. The first process to keep one in it wins, and
+ * every process uses what the store answers afterwards.
  */
-import { link, mkdir, open, rename, rm } from 'node:fs/promises'
-import { randomUUID } from 'node:crypto'
+import { randomInt } from 'node:crypto'
+import type { Stats } from 'node:fs'
+import { stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, extname, join, resolve } from 'node:path'
-import type { CertificateStore } from '../../types/ca'
-import { FST_PROX_CA_NOT_WRITABLE, FST_PROX_CA_UNREADABLE } from '../errors'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { CertificateAuthorityWarning, CertificateStore } from '../../types/ca'
+import { FST_PROX_CA_NOT_WRITABLE, FST_PROX_CA_UNREADABLE, reasonOf, show } from '../errors'
 import { readBlocks } from './bundle'
+import { fileReason, makeDirectory, readRegularFile, writeAside } from './files'
+import type { WrittenAside } from './files'
 
-/** Something that the operator should know and that does not stop anything. */
-export interface Warning {
-  readonly code: string
-  readonly message: string
-}
+type OnWarning = (warning: CertificateAuthorityWarning) => void
 
 /** The key that an authority has in a store. */
 export const STORE_KEY = 'fastify-prox-ca'
 
-function hasCode (error: unknown, code: string): boolean {
-  return (error as NodeJS.ErrnoException).code === code
-}
+const OWNER_ONLY = 0o600
+
+const READABLE_BY_OTHERS = 0o077
+const WRITABLE_BY_OTHERS = 0o022
+/** Only the owner of a file may replace it there. */
+const STICKY = 0o1000
 
 /**
  * A PEM bundle in a file of its own, mode 0600. It is written aside and then linked to its name, which fails when the
@@ -28,104 +31,146 @@ function hasCode (error: unknown, code: string): boolean {
  *
  * A certificate alone is completed with the key beside it: `rootCA.pem` with `rootCA-key.pem`, as mkcert keeps them.
  */
-export class FileStore implements CertificateStore {
+export class FileStore {
   /** Absolute path. */
   readonly file: string
-  readonly #onWarning: (warning: Warning) => void
+  readonly #onWarning: OnWarning
 
-  constructor (file: string, onWarning: (warning: Warning) => void) {
+  constructor (file: string, onWarning: OnWarning) {
     this.file = resolve(file)
     this.#onWarning = onWarning
   }
 
-  /** The bundle, or `undefined` when there is no file. */
+  /** The file that may hold the private key when the bundle has none. */
+  get keyFile (): string {
+    const extension = extname(this.file)
+    return join(dirname(this.file), `${basename(this.file, extension)}-key${extension}`)
+  }
+
+  /** Answers the bundle, or `undefined` when there is no file. */
   async get (): Promise<string | undefined> {
     const pem = await this.#read(this.file)
     if (pem === undefined) return undefined
     const { keys, certificates } = readBlocks(pem)
     if (keys.length > 0 || certificates.length === 0) return pem
-    const extension = extname(this.file)
-    const key = await this.#read(join(dirname(this.file), `${basename(this.file, extension)}-key${extension}`))
+    const key = await this.#read(this.keyFile)
     return key === undefined ? pem : `${key}\n${pem}`
   }
 
-  /** Keeps a bundle where none is; one that is there already stays. */
-  async set (_key: string, pem: string): Promise<void> {
-    await this.#write(pem, async (written) => {
-      await link(written, this.file).catch((error: unknown) => {
-        if (!hasCode(error, 'EEXIST')) throw error
-      })
-    })
+  /** Keeps a bundle where none is; answers `false` when there is one, which stays. */
+  async add (_key: string, pem: string): Promise<boolean> {
+    return await this.#write(pem, async (written) => await written.add())
   }
 
   /** Keeps a bundle in place of the one that is there. */
   async replace (pem: string): Promise<void> {
-    await this.#write(pem, async (written) => { await rename(written, this.file) })
+    await this.#write(pem, async (written) => { await written.replace() })
   }
 
   async #read (file: string): Promise<string | undefined> {
-    const handle = await open(file).catch((error: unknown): undefined => {
-      if (!hasCode(error, 'ENOENT')) throw error
-    })
-    if (handle === undefined) return undefined
-    try {
-      const pem = await handle.readFile('utf8')
-      const { mode } = await handle.stat()
-      if (process.platform !== 'win32' && (mode & 0o077) !== 0 && readBlocks(pem).keys.length > 0) {
-        this.#onWarning({
-          code: 'FST_PROX_CA_PERMISSIONS',
-          message: `Others than its owner may read the private key in ${file}: chmod 600 ${file}`
-        })
-      }
-      return pem
-    } finally {
-      await handle.close()
+    const read = await readRegularFile(file).catch((err: unknown) => { throw new Error(fileReason(err)) })
+    if (read === undefined) return undefined
+    // Windows has neither.
+    if (process.getuid !== undefined && readBlocks(read.content).keys.length > 0) {
+      await this.#checkAccess(file, read.stats, process.getuid())
+    }
+    return read.content
+  }
+
+  /** Warns when others than the user may read the private key, or put another one in its place. */
+  async #checkAccess (file: string, { uid, mode }: Stats, user: number): Promise<void> {
+    const warn = (message: string) => this.#onWarning({ code: 'FST_PROX_CA_PERMISSIONS', message })
+    const isForeign = (owner: number) => owner !== user && owner !== 0
+    const directory = dirname(file)
+    const { uid: directoryUid, mode: directoryMode } = await stat(directory)
+    if ((mode & READABLE_BY_OTHERS) !== 0) {
+      warn(`Others than its owner may read the private key in ${file}: chmod 600 ${file}`)
+    }
+    if (isForeign(uid)) warn(`Another user, ${uid}, owns the private key in ${file}: chown ${user} ${file}`)
+    if (isForeign(directoryUid)) {
+      warn(`Another user, ${directoryUid}, may replace the private key in ${file}: chown ${user} ${directory}`)
+    }
+    if ((directoryMode & WRITABLE_BY_OTHERS) !== 0 && (directoryMode & STICKY) === 0) {
+      warn(`Others may replace the private key in ${file}: chmod go-w ${directory}`)
     }
   }
 
-  /** Writes the bundle aside, whole and synced, and has it take its name. */
-  async #write (pem: string, settle: (written: string) => Promise<void>): Promise<void> {
+  async #write<T> (pem: string, name: (written: WrittenAside) => Promise<T>): Promise<T> {
     const directory = dirname(this.file)
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-    const written = join(directory, `.${basename(this.file)}.${randomUUID()}`)
-    const handle = await open(written, 'wx', 0o600)
     try {
-      try {
-        await handle.writeFile(pem)
-        await handle.sync()
-      } finally {
-        await handle.close()
-      }
-      await settle(written)
-    } finally {
-      await rm(written, { force: true })
+      if (await makeDirectory(directory)) await writeFile(join(directory, '.gitignore'), '*\n', { flag: 'wx' })
+      const written = await writeAside(this.file, pem, OWNER_ONLY)
+      return await name(written).finally(written.discard)
+    } catch (err) {
+      throw new Error(fileReason(err))
     }
   }
 }
 
-async function read (store: CertificateStore, source: string): Promise<string | undefined> {
-  try {
-    return await store.get(STORE_KEY) ?? undefined
-  } catch (error) {
-    throw new FST_PROX_CA_UNREADABLE(source, (error as Error).message)
+/** A store whose methods have one meaning: `add` never replaces. */
+interface Adapted {
+  get (): Promise<string | undefined>
+  add (pem: string): Promise<void>
+}
+
+function textOf (stored: unknown): string | undefined {
+  if (stored === null || stored === undefined) return undefined
+  if (typeof stored === 'string') return stored
+  if (stored instanceof Uint8Array) return Buffer.from(stored).toString()
+  throw new Error(`the store answered ${show(stored)} in place of a PEM text`)
+}
+
+/** Between the last look and the answer: longer than others take from their own last look to their `set`. */
+const PAUSE = { least: 250, most: 750 } as const
+
+function adapt (store: CertificateStore, onWarning: OnWarning): Adapted {
+  const get = async () => textOf(await store.get(STORE_KEY))
+  if ('add' in store && typeof store.add === 'function') {
+    const { add } = store
+    return { get, async add (pem) { await add.call(store, STORE_KEY, pem) } }
+  }
+  const { set } = store as Extract<CertificateStore, { set: unknown }>
+  if (store instanceof Map) {
+    // One process has it, and nothing comes in between: no other load can have set it meanwhile.
+    return { get, async add (pem) { if (!store.has(STORE_KEY)) set.call(store, STORE_KEY, pem) } }
+  }
+  return {
+    get,
+    async add (pem) {
+      onWarning({
+        code: 'FST_PROX_CA_STORE_WITHOUT_ADD',
+        message: 'The store of the certificate authority has no method add(key, pem), which keeps the authority only ' +
+          'where there is none: processes that start at the same time may end with different ones'
+      })
+      // To make a key takes a while, in which another process may have been faster.
+      if (await get() !== undefined) return
+      await set.call(store, STORE_KEY, pem)
+      await pause(randomInt(PAUSE.least, PAUSE.most))
+    }
   }
 }
 
 /**
- * What a store keeps, or what is made and kept when it keeps nothing yet.
+ * Reads what a store keeps, or makes it and keeps it when there is nothing yet.
  *
- * @param source what errors call the store.
+ * @param source the store's name in errors.
  * @throws FST_PROX_CA_UNREADABLE, FST_PROX_CA_NOT_WRITABLE
  */
-export async function loadOrMake (store: CertificateStore, source: string, make: () => Promise<string>): Promise<string> {
-  const kept = await read(store, source)
+export async function loadOrMake (
+  store: CertificateStore, source: string, make: () => Promise<string>, onWarning: OnWarning
+): Promise<string> {
+  const adapted = adapt(store, onWarning)
+  const read = () => adapted.get().catch((err: unknown) => {
+    throw new FST_PROX_CA_UNREADABLE(source, reasonOf(err))
+  })
+  const kept = await read()
   if (kept !== undefined) return kept
   try {
-    await store.set(STORE_KEY, await make())
-  } catch (error) {
-    throw new FST_PROX_CA_NOT_WRITABLE(source, (error as Error).message)
+    await adapted.add(await make())
+  } catch (err) {
+    throw new FST_PROX_CA_NOT_WRITABLE(source, reasonOf(err))
   }
-  const settled = await read(store, source)
-  if (settled === undefined) throw new FST_PROX_CA_NOT_WRITABLE(source, 'it does not keep what it was given')
-  return settled
+  const now = await read()
+  if (now === undefined) throw new FST_PROX_CA_NOT_WRITABLE(source, 'it does not keep what it was given')
+  return now
 }

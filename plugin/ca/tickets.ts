@@ -1,33 +1,37 @@
 /**
- * Keys of TLS session tickets (RFC 5077, RFC 8446 4.6.1), derived from the private key of the authority: whoever
- * shares the CA, another process or the same one after a restart, resumes the sessions of the others.
+ * Derives the keys of TLS session tickets (RFC 5077, RFC 8446 4.6.1) from the private key of the authority: every
+ * process that has the CA, the same one after a restart as well, resumes the sessions of the others.
  */
 import { createSecretKey, hkdfSync } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 
-/** For how long a key is used, in milliseconds. Periods are counted from the epoch, so that they are everyone's. */
+/** How long a key is used, in milliseconds. Periods count from the epoch, so that all processes have the same ones. */
 export const TICKET_PERIOD = 12 * 3_600_000
 
-/** The size that Node's `ticketKeys` has: name, HMAC key and AES key of 16 bytes each. */
+/** The length of Node's `ticketKeys`: name, HMAC key and AES key of 16 bytes each. */
 const LENGTH = 48
 
-/** Keys for the contexts of a time. */
+/** The ticket keys of one period. */
 export interface TicketKeys {
   /** The key for a certificate with these names. */
   keyFor (names: readonly string[]): Buffer
-  /** When the keys are replaced; milliseconds since the epoch. */
+  /** When the period ends; milliseconds since the epoch. */
   readonly until: number
 }
 
-/** @param key the private key of the authority. */
+/**
+ * Derives ticket keys for a time, in milliseconds since the epoch.
+ *
+ * @param key the private key of the authority.
+ */
 export function ticketKeys (key: KeyObject): (now: number) => TicketKeys {
-  // Extracted once: what stays in memory beside the private key is good for tickets only.
+  // Derived once, so that what stays in memory beside the private key can do nothing but tickets.
   const material = key.export({ type: 'pkcs8', format: 'der' })
   const secret = createSecretKey(Buffer.from(hkdfSync('sha256', material, '', 'fastify-prox tickets', 32)))
   return (now) => {
     const period = Math.floor(now / TICKET_PERIOD)
     return {
-      keyFor: names => Buffer.from(hkdfSync('sha256', secret, '', `${period} ${names.join(' ')}`, LENGTH)),
+      keyFor: (names) => Buffer.from(hkdfSync('sha256', secret, '', `${period} ${names.join(' ')}`, LENGTH)),
       until: (period + 1) * TICKET_PERIOD
     }
   }

@@ -2,7 +2,10 @@
 import { createHash, createPublicKey, randomBytes, sign } from 'node:crypto'
 import type { KeyObject, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import { TRUE, bits, children, contents, decode, dotted, encode, frozen, implicit, integer, nullNode, octets, oid, printable, sequence, set, tagged, time, utf8 } from './der'
+import {
+  TRUE, bits, children, contents, decode, dotted, encode, frozen, implicit, integer, nullNode, octets, oid, printable,
+  sequence, set, tagged, time, utf8
+} from './der'
 import type { Node } from './der'
 import { DNS_NAME, IP_ADDRESS, UNCONSTRAINED, decodeConstraints, encodeConstraints } from './constraints'
 import type { NameConstraints } from './constraints'
@@ -32,19 +35,20 @@ const OID = {
   serverAuth: '1.3.6.1.5.5.7.3.1'
 } as const
 
-/** The most that a common name holds (ub-common-name, RFC 5280 A.1). */
+/** How many characters a common name holds at most (ub-common-name, RFC 5280 A.1). */
 export const COMMON_NAME_LENGTH = 64
 
-/** The purposes (RFC 5280 4.2.1.12) either of which lets a certificate speak for a server. */
+/** The extended key usages either of which lets a certificate be that of a server (RFC 5280 4.2.1.12). */
 export const SERVER_PURPOSES: readonly string[] = [OID.serverAuth, OID.anyExtendedKeyUsage]
 
 /** Key usages by their bits (RFC 5280 4.2.1.3). */
 const CERT_AND_CRL_SIGN = bits(Buffer.from([0x06]), 1)
 const DIGITAL_SIGNATURE = bits(Buffer.from([0x80]), 7)
+const DIGITAL_SIGNATURE_AND_KEY_ENCIPHERMENT = bits(Buffer.from([0xa0]), 5)
 
 /** How a key signs certificates. */
 interface SignatureAlgorithm {
-  /** The digest for `crypto.sign`; `null` where the key says it all. */
+  /** The digest for `crypto.sign`; `null` for a key that allows one only. */
   readonly digest: string | null
   readonly identifier: Node
 }
@@ -60,7 +64,7 @@ const BY_TYPE: Record<string, SignatureAlgorithm> = {
   ed25519: { digest: null, identifier: sequence(oid('1.3.101.112')) }
 }
 
-/** How a private key signs certificates, or `undefined` when clients would not verify what it signs. */
+/** Tells how a private key signs certificates; `undefined` when clients would not verify what it signs. */
 export function signatureAlgorithm (key: KeyObject): SignatureAlgorithm | undefined {
   return BY_CURVE[String(key.asymmetricKeyDetails?.namedCurve)] ?? BY_TYPE[String(key.asymmetricKeyType)]
 }
@@ -71,12 +75,7 @@ function keyIdentifierOf (publicKeyInfo: Node): Buffer {
   return createHash('sha1').update(contents(subjectPublicKey).subarray(1)).digest()
 }
 
-/** SubjectPublicKeyInfo. */
-export function publicKeyInfo (publicKey: KeyObject): Node {
-  return frozen(decode(publicKey.export({ type: 'spki', format: 'der' })))
-}
-
-/** 16 random bytes, positive and without a leading zero (RFC 5280 4.1.2.2). */
+/** A serial number: 16 random bytes, positive and without a leading zero (RFC 5280 4.1.2.2). */
 function randomSerial (): Buffer {
   const serial = randomBytes(16)
   serial[0] = serial[0]! & 0x7f | 0x40
@@ -102,7 +101,7 @@ interface ToBeSigned {
   extensions: Node[]
 }
 
-/** Certificate, in DER (RFC 5280 4.1). */
+/** Signs a certificate; in DER (RFC 5280 4.1). */
 function signCertificate (tbs: ToBeSigned, key: KeyObject, algorithm: SignatureAlgorithm): Buffer {
   const tbsCertificate = frozen(sequence(
     tagged(0, integer(2)),
@@ -118,12 +117,14 @@ function signCertificate (tbs: ToBeSigned, key: KeyObject, algorithm: SignatureA
 }
 
 /**
- * The self-signed certificate of a new authority, in DER. Its subject is the name and a random serial number, so
+ * Makes the self-signed certificate of a new authority, in DER. Its subject is the name and a random serial number, so
  * that two authorities of one name are never taken for each other.
  *
  * @param now milliseconds since the epoch.
  */
-export function createAuthority (name: string, key: KeyObject, constraints: NameConstraints, now: number): Buffer {
+export function createAuthority (
+  name: string, key: KeyObject, constraints: NameConstraints, now: number
+): Buffer {
   const publicKey = decode(createPublicKey(key).export({ type: 'spki', format: 'der' }))
   const subject = sequence(
     attribute(OID.commonName, utf8(name)),
@@ -133,7 +134,9 @@ export function createAuthority (name: string, key: KeyObject, constraints: Name
     extension(OID.keyUsage, true, CERT_AND_CRL_SIGN),
     extension(OID.subjectKeyIdentifier, false, octets(keyIdentifierOf(publicKey)))
   ]
-  if (constraints !== UNCONSTRAINED) extensions.push(extension(OID.nameConstraints, true, encodeConstraints(constraints)))
+  if (constraints !== UNCONSTRAINED) {
+    extensions.push(extension(OID.nameConstraints, true, encodeConstraints(constraints)))
+  }
   return signCertificate({
     serial: randomSerial(),
     issuer: subject,
@@ -145,11 +148,18 @@ export function createAuthority (name: string, key: KeyObject, constraints: Name
   }, key, signatureAlgorithm(key)!)
 }
 
-/** Subject, public key and extensions of a certificate of version 3. */
-function readFields (certificate: X509Certificate): { subject: Node, publicKey: Node, extensions: Map<string, Buffer> } {
+interface Fields {
+  readonly subject: Node
+  readonly publicKey: Node
+  /** The values of the extensions by their object identifiers. */
+  readonly extensions: Map<string, Buffer>
+}
+
+/** Reads subject, public key and extensions of a certificate of version 3. */
+function readFields (certificate: X509Certificate): Fields {
   const [tbsCertificate] = children(decode(certificate.raw)) as [Node]
   // The version comes first and the extensions last (RFC 5280 4.1).
-  const [, , , , , subject, publicKey, ...rest] = children(tbsCertificate) as [Node, Node, Node, Node, Node, Node, Node, ...Node[]]
+  const [subject, publicKey, ...rest] = children(tbsCertificate).slice(5) as [Node, Node, ...Node[]]
   const extensions = children(children(rest.at(-1)!)[0]!).map((entry): [string, Buffer] => {
     const fields = children(entry)
     return [dotted(fields[0]!), contents(fields.at(-1)!)]
@@ -157,7 +167,13 @@ function readFields (certificate: X509Certificate): { subject: Node, publicKey: 
   return { subject, publicKey, extensions: new Map(extensions) }
 }
 
-/** The name constraints of an authority's certificate. */
+/** The common name of a certificate, or else its whole subject. */
+export function subjectName (certificate: X509Certificate): string {
+  const { CN } = certificate.toLegacyObject().subject
+  return [CN ?? certificate.subject.split('\n')].flat().join(', ')
+}
+
+/** Reads the name constraints of an authority's certificate. */
 export function readConstraints (certificate: X509Certificate): NameConstraints {
   const constraints = readFields(certificate).extensions.get(OID.nameConstraints)
   return constraints === undefined ? UNCONSTRAINED : decodeConstraints(constraints)
@@ -172,32 +188,44 @@ export interface SignedLeaf {
   readonly notAfter: number
 }
 
-/** The parts that are the same in every leaf. */
-const LEAF_EXTENSIONS = [
-  extension(OID.basicConstraints, true, sequence()),
-  extension(OID.keyUsage, true, DIGITAL_SIGNATURE),
-  extension(OID.extKeyUsage, false, sequence(oid(OID.serverAuth)))
-]
+/** The parts of a leaf that depend on its key alone. */
+export interface SubjectKey {
+  /** SubjectPublicKeyInfo. */
+  readonly publicKey: Node
+  readonly extensions: readonly Node[]
+}
 
-/**
- * Signs leaves with the key of an authority. A leaf's validity stays within that of the authority.
- *
- * @returns a function of the names (the first one becomes the common name, where it may), the public key, and the
- * time in milliseconds since the epoch.
- */
-export function leafSigner (certificate: X509Certificate, key: KeyObject): (names: readonly string[], publicKey: Node, now: number) => SignedLeaf {
+/** Encodes what a leaf says of its key: once for all leaves of one key. */
+export function subjectKey (key: KeyObject): SubjectKey {
+  const publicKey = decode(key.export({ type: 'spki', format: 'der' }))
+  // Without ephemeral keys, TLS 1.2 has the client encrypt the secret for an RSA key (RFC 5246 7.4.2).
+  const keyUsage = key.asymmetricKeyType === 'rsa' ? DIGITAL_SIGNATURE_AND_KEY_ENCIPHERMENT : DIGITAL_SIGNATURE
+  return {
+    publicKey: frozen(publicKey),
+    extensions: [
+      extension(OID.basicConstraints, true, sequence()),
+      extension(OID.keyUsage, true, keyUsage),
+      extension(OID.extKeyUsage, false, sequence(oid(OID.serverAuth))),
+      extension(OID.subjectKeyIdentifier, false, octets(keyIdentifierOf(publicKey)))
+    ].map(frozen)
+  }
+}
+
+/** Signs a leaf: its names (the first one becomes the common name, where it may), its key, the time in milliseconds. */
+type LeafSigner = (names: readonly string[], key: SubjectKey, now: number) => SignedLeaf
+
+/** Makes what signs leaves with the key of an authority. A leaf's validity stays within that of the authority. */
+export function leafSigner (certificate: X509Certificate, key: KeyObject): LeafSigner {
   const { subject, publicKey: issuerKey, extensions: issuerExtensions } = readFields(certificate)
   const issuer = frozen(subject)
   const stored = issuerExtensions.get(OID.subjectKeyIdentifier)
   const keyIdentifier = stored === undefined ? keyIdentifierOf(issuerKey) : contents(decode(stored))
+  const authorityKeyIdentifier = frozen(
+    extension(OID.authorityKeyIdentifier, false, sequence(implicit(0, keyIdentifier))))
   const algorithm = signatureAlgorithm(key)!
   const from = Date.parse(certificate.validFrom)
   const until = Date.parse(certificate.validTo)
-  const extensions = [
-    ...LEAF_EXTENSIONS,
-    extension(OID.authorityKeyIdentifier, false, sequence(implicit(0, keyIdentifier)))
-  ].map(frozen)
-  return (names, publicKey, at) => {
+  return (names, { publicKey, extensions }, at) => {
     // Certificates know whole seconds.
     const now = at - at % 1000
     const serial = randomSerial()
@@ -205,7 +233,7 @@ export function leafSigner (certificate: X509Certificate, key: KeyObject): (name
     // An address as common name would be held to the name constraints of DNS names by OpenSSL.
     const named = isIP(first) === 0 && first.length <= COMMON_NAME_LENGTH
     const notAfter = Math.min(now - BACKDATE + LEAF_LIFETIME, until)
-    const subjectAltName = sequence(...names.map(name => isIP(name) === 0
+    const subjectAltName = sequence(...names.map((name) => isIP(name) === 0
       ? implicit(DNS_NAME, name)
       : implicit(IP_ADDRESS, addressBytes(name))))
     const der = signCertificate({
@@ -215,13 +243,13 @@ export function leafSigner (certificate: X509Certificate, key: KeyObject): (name
       notAfter,
       subject: named ? sequence(attribute(OID.commonName, utf8(first))) : sequence(),
       publicKey,
-      extensions: [...extensions, extension(OID.subjectAltName, !named, subjectAltName)]
+      extensions: [...extensions, authorityKeyIdentifier, extension(OID.subjectAltName, !named, subjectAltName)]
     }, key, algorithm)
     return { der, serialNumber: serial.toString('hex').toUpperCase(), notAfter }
   }
 }
 
-/** DER as PEM (RFC 7468). */
+/** Writes DER as PEM (RFC 7468). */
 export function certificatePem (der: Buffer): string {
   const base64 = der.toString('base64').replace(/.{64}(?=.)/g, '$&\n')
   return `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`

@@ -70,8 +70,9 @@ export async function intercept (tunnel: Tunnel, head: Buffer, options: Intercep
   try {
     // A name that the policy was not asked about yet gets no certificate before it allows it.
     if (hostname !== request.target.hostname) await request.authorize(hostname, tunnel.info)
-    leaf = await options.ca.leaf(hostname)
+    leaf = await options.ca.leaf(hostname, () => !socket.destroyed)
   } catch (err) {
+    if (socket.destroyed) return
     return refuse(tunnel, err as CodedError, options.reporter)
   }
   if (socket.destroyed) return
@@ -119,7 +120,6 @@ function refuse (tunnel: Tunnel, err: CodedError, reporter: OutcomeReporter): vo
   const reason = `no certificate: ${err.message}`
   const ending = reporter.handshakeFailed(tunnel, { code, refused: false, reason })
   tunnel.ending = statusCode === 500 ? { ...ending, level: 'error', detail: { err } } : ending
-  if (tunnel.socket.destroyed) return
   tunnel.socket.write(alertFor(code, statusCode))
   tunnel.socket.destroySoon()
 }

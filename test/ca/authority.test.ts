@@ -8,8 +8,7 @@ import { serialize } from 'node:v8'
 import t from 'tap'
 import type { Test } from 'tap'
 import { CertificateAuthority } from '../../plugin/ca/authority'
-import type { CertificateAuthorityExpiring, CertificateMinted } from '../../plugin/ca/authority'
-import type { Warning } from '../../plugin/ca/storage'
+import type { CertificateAuthorityExpiring, CertificateAuthorityWarning, CertificateMinted } from '../../types/ca'
 import { rdn, selfSigned } from './bundles'
 import { handshake, serve } from './loopback'
 
@@ -28,11 +27,11 @@ function listen<T> (t: Test, channel: string): T[] {
   return messages
 }
 
-t.test('all who ask for a host at the same time share one mint', async t => {
+t.test('all who ask for a host at the same time share one mint', async (t) => {
   const minted = listen<CertificateMinted>(t, 'fastify-prox:certificate:minted')
   const authority = await memory()
   t.equal(authority.leaf('www.example.com'), authority.leaf('www.example.com'), 'one promise')
-  const leaves = await Promise.all(['www.example.com', 'WWW.EXAMPLE.COM.', 'example.com', 'api.example.com', 'www.example.com'].map(host => authority.leaf(host)))
+  const leaves = await Promise.all(['www.example.com', 'WWW.EXAMPLE.COM.', 'example.com', 'api.example.com', 'www.example.com'].map((host) => authority.leaf(host)))
   t.equal(new Set(leaves).size, 1)
   const [leaf] = leaves
   t.equal(authority.leaf('api.example.com'), leaf, 'from then on it is there at once')
@@ -46,14 +45,14 @@ t.test('all who ask for a host at the same time share one mint', async t => {
   t.not(await authority.leaf('www.example.org'), leaf)
 })
 
-t.test('without wildcards every host has a leaf of its own', async t => {
+t.test('without wildcards every host has a leaf of its own', async (t) => {
   const authority = await memory({ wildcards: false })
   const [www, api] = await Promise.all([authority.leaf('www.example.com'), authority.leaf('api.example.com')])
   t.same(www.names, ['www.example.com'])
   t.same(api.names, ['api.example.com'])
 })
 
-t.test('a leaf knows what it covers', async t => {
+t.test('a leaf knows what it covers', async (t) => {
   const authority = await memory()
   const leaf = await authority.leaf('www.example.com')
   for (const host of ['www.example.com', 'EXAMPLE.com.', 'a_b.example.com']) t.ok(leaf.covers(host), host)
@@ -61,7 +60,7 @@ t.test('a leaf knows what it covers', async t => {
   t.ok((await authority.leaf('::1')).covers('[0::1]'))
 })
 
-t.test('what is not a host never reaches the minting', async t => {
+t.test('what is not a host never reaches the minting', async (t) => {
   const minted = listen(t, 'fastify-prox:certificate:minted')
   const authority = await memory()
   await t.rejects(async () => await authority.leaf('a b'), { code: 'FST_PROX_INVALID_HOST' })
@@ -71,7 +70,7 @@ t.test('what is not a host never reaches the minting', async t => {
   t.same(minted, [])
 })
 
-t.test('only so many contexts are kept', async t => {
+t.test('only so many contexts are kept', async (t) => {
   const minted = listen<CertificateMinted>(t, 'fastify-prox:certificate:minted')
   const authority = await memory({ cacheSize: 2 })
   const [one] = [await authority.leaf('one.test'), await authority.leaf('two.test')]
@@ -82,7 +81,7 @@ t.test('only so many contexts are kept', async t => {
   t.same(minted.map(({ host }) => host), ['one.test', 'two.test', 'three.test', 'two.test'])
 })
 
-t.test('a leaf is minted again a day before it ends', async t => {
+t.test('a leaf is minted again a day before it ends', async (t) => {
   let now = Date.now()
   t.intercept(Date, 'now', { value: () => now })
   const authority = await memory()
@@ -97,15 +96,15 @@ t.test('a leaf is minted again a day before it ends', async t => {
   t.equal(next.notAfter.getTime(), Date.parse(new X509Certificate(next.pem).validTo))
 })
 
-t.test('the end of the CA is told 30 days before, once, and then nothing is minted any more', async t => {
+t.test('the end of the CA is told 30 days before, once, and then nothing is minted any more', async (t) => {
   const expiring = listen<CertificateAuthorityExpiring>(t, 'fastify-prox:ca:expiring')
   const minted = listen<CertificateMinted>(t, 'fastify-prox:certificate:minted')
   const pair = selfSigned({ days: 100, subject: [rdn('CN', 'Short')] })
   const end = Date.parse(new X509Certificate(pair.cert).validTo)
   let now = Date.now()
   t.intercept(Date, 'now', { value: () => now })
-  const warnings: Warning[] = []
-  const authority = await CertificateAuthority.load(pair, warning => warnings.push(warning))
+  const warnings: CertificateAuthorityWarning[] = []
+  const authority = await CertificateAuthority.load(pair, (warning) => warnings.push(warning))
   now = end - 30 * DAY - 1
   await authority.leaf('one.test')
   t.same(warnings, [])
@@ -129,14 +128,14 @@ t.test('the end of the CA is told 30 days before, once, and then nothing is mint
   t.pass('a mint that failed is not kept')
 })
 
-t.test('the end of a CA that is near is told when it is loaded', async t => {
+t.test('the end of a CA that is near is told when it is loaded', async (t) => {
   const pair = selfSigned({ days: 20 })
-  const warnings: Warning[] = []
-  await CertificateAuthority.load(pair, warning => warnings.push(warning))
+  const warnings: CertificateAuthorityWarning[] = []
+  await CertificateAuthority.load(pair, (warning) => warnings.push(warning))
   t.match(warnings, [{ code: 'FST_PROX_CA_EXPIRING' }])
 })
 
-t.test('a CA that is held to some names signs for those only', async t => {
+t.test('a CA that is held to some names signs for those only', async (t) => {
   const authority = await memory({ permit: ['app.example.com', 'test', '10.0.0.0/8'] })
   t.same((await authority.leaf('app.example.com')).names, ['app.example.com'], 'without its parent')
   t.same((await authority.leaf('a.app.example.com')).names, ['app.example.com', '*.app.example.com'])
@@ -149,7 +148,7 @@ t.test('a CA that is held to some names signs for those only', async t => {
   t.equal((await handshake(port, { ca: authority.certificatePem, servername: 'a.app.example.com' })).certificate, await authority.certificate('a.app.example.com'))
 })
 
-t.test('the option tls goes into every context', async t => {
+t.test('the option tls goes into every context', async (t) => {
   const authority = await memory({ tls: { minVersion: 'TLSv1.3' } })
   const port = await serve(t, async () => await authority.secureContext('example.com'))
   const client = { ca: authority.certificatePem, servername: 'example.com' }
@@ -159,10 +158,10 @@ t.test('the option tls goes into every context', async t => {
   t.match(error, { message: /protocol version/ })
 })
 
-t.test('a certificate for a server of its own has a key of its own', async t => {
+t.test('a certificate for a server of its own has a key of its own', async (t) => {
   const authority = await memory()
-  const { key, certificate } = await authority.issue('WWW.example.com')
-  const issued = new X509Certificate(certificate)
+  const { key, cert } = await authority.issue('WWW.example.com')
+  const issued = new X509Certificate(cert)
   t.ok(issued.checkPrivateKey(createPrivateKey(key)))
   t.ok(issued.verify(new X509Certificate(authority.certificatePem).publicKey))
   t.equal(issued.subjectAltName, 'DNS:example.com, DNS:*.example.com')
@@ -171,19 +170,19 @@ t.test('a certificate for a server of its own has a key of its own', async t => 
   t.notOk(leaf.publicKey.equals(issued.publicKey), 'the key of the process stays within')
 })
 
-t.test('nothing that an authority gives away has its private key in it', async t => {
+t.test('nothing that an authority gives away has its private key in it', async (t) => {
   for (const keyType of ['ec', 'rsa'] as const) {
     const store = new Map<string, string>()
     const authority = await CertificateAuthority.load({ store, keyType })
     const key = createPrivateKey(store.get('fastify-prox-ca')!)
     const { d = '', p = d } = key.export({ format: 'jwk' })
-    const secrets = [d, p].map(number => Buffer.from(number, 'base64url'))
+    const secrets = [d, p].map((number) => Buffer.from(number, 'base64url'))
     const outputs = [
       authority.certificatePem,
       authority.certificateDer,
       authority.pkcs12(),
       await authority.certificate('example.com'),
-      (await authority.issue('example.com')).certificate,
+      (await authority.issue('example.com')).cert,
       inspect(authority, { showHidden: true, depth: null, getters: true, maxStringLength: null, maxArrayLength: null }),
       inspect(await authority.leaf('example.com'), { showHidden: true, depth: null, getters: true }),
       JSON.stringify(authority),
@@ -199,6 +198,6 @@ t.test('nothing that an authority gives away has its private key in it', async t
         t.equal(output.indexOf(JSON.stringify([...secret]).slice(1, -1)), -1)
       }
     }
-    t.notOk(Reflect.ownKeys(authority).some(name => /key|bundle/i.test(String(name))))
+    t.notOk(Reflect.ownKeys(authority).some((name) => /key|bundle/i.test(String(name))))
   }
 })

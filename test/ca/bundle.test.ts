@@ -8,12 +8,12 @@ import { readPemBundle } from '../../plugin/ca/bundle'
 import { authorityExtensions, basicConstraints, certauthBundle, ec, extKeyUsage, keyUsage, mitmproxyBundle, mkcertBundle, rdn, rsa, selfSigned } from './bundles'
 import { handshake, serve } from './loopback'
 
-t.test('bundles of certauth, mitmproxy and mkcert work unchanged', async t => {
+t.test('bundles of certauth, mitmproxy and mkcert work unchanged', async (t) => {
   for (const make of [certauthBundle, mitmproxyBundle, mkcertBundle]) {
     const { file, certificate } = make(t.testdir())
     const before = readFileSync(file)
     const warnings: unknown[] = []
-    const authority = await CertificateAuthority.load({ file }, warning => warnings.push(warning))
+    const authority = await CertificateAuthority.load({ file }, (warning) => warnings.push(warning))
     t.equal(authority.file, file)
     t.equal(authority.certificatePem, certificate)
     t.same(warnings, [], 'their permissions are as they should be')
@@ -21,15 +21,15 @@ t.test('bundles of certauth, mitmproxy and mkcert work unchanged', async t => {
   }
 })
 
-t.test('the name is the common name, or the subject', async t => {
+t.test('the name is the common name, or the subject', async (t) => {
   const name = async (...subject: Parameters<typeof rdn>[]) =>
-    (await CertificateAuthority.load(selfSigned({ subject: subject.map(args => rdn(...args)) }))).name
+    (await CertificateAuthority.load(selfSigned({ subject: subject.map((args) => rdn(...args)) }))).name
   t.equal(await name(['O', 'Example'], ['CN', 'An example, thís']), 'An example, thís')
   t.equal(await name(['O', 'Example'], ['OU', 'One']), 'O=Example, OU=One')
   t.equal(await name(['CN', 'one'], ['CN', 'two']), 'one, two')
 })
 
-t.test('key and certificate in every form', async t => {
+t.test('key and certificate in every form', async (t) => {
   for (const object of [ec(), rsa(2048)]) {
     const { key, cert } = selfSigned({ key: object })
     const type = object.asymmetricKeyType === 'rsa' ? 'pkcs1' : 'sec1'
@@ -54,12 +54,12 @@ t.test('key and certificate in every form', async t => {
   }
 })
 
-t.test('DER that is no key', async t => {
+t.test('DER that is no key', async (t) => {
   const { cert } = selfSigned()
   await t.rejects(CertificateAuthority.load({ key: Buffer.from([0x30, 0]), cert }), { code: 'FST_PROX_CA_CORRUPT', message: /neither PKCS #8 nor PKCS #1 nor SEC1/ })
 })
 
-t.test('every kind of key that clients verify', async t => {
+t.test('every kind of key that clients verify', async (t) => {
   for (const key of [ec('P-384'), ec('P-521'), generateKeyPairSync('ed25519').privateKey]) {
     const authority = await CertificateAuthority.load(selfSigned({ key }))
     const port = await serve(t, async () => await authority.secureContext('example.com'))
@@ -68,7 +68,7 @@ t.test('every kind of key that clients verify', async t => {
   }
 })
 
-t.test('keys that clients do not verify are refused', async t => {
+t.test('keys that clients do not verify are refused', async (t) => {
   const kinds = [
     { key: rsa(1024), message: /is RSA of 1024 bits/ },
     { key: ec('secp256k1'), message: /is secp256k1/ },
@@ -79,7 +79,7 @@ t.test('keys that clients do not verify are refused', async t => {
   }
 })
 
-t.test('a file that is no authority stops the start, is named, and stays as it is', async t => {
+t.test('a file that is no authority stops the start, is named, and stays as it is', async (t) => {
   const file = join(t.testdir(), 'ca.pem')
   const good = selfSigned()
   const key = createPrivateKey(good.key)
@@ -113,12 +113,12 @@ t.test('a file that is no authority stops the start, is named, and stays as it i
   }
 })
 
-t.test('an authority for any purpose may sign', async t => {
-  const pair = selfSigned({ extensions: key => [...authorityExtensions(key), extKeyUsage('2.5.29.37.0')] })
+t.test('an authority for any purpose may sign', async (t) => {
+  const pair = selfSigned({ extensions: (key) => [...authorityExtensions(key), extKeyUsage('2.5.29.37.0')] })
   t.equal((await CertificateAuthority.load(pair)).name, 'test')
 })
 
-t.test('one whose time is over, or has not come, is refused', async t => {
+t.test('one whose time is over, or has not come, is refused', async (t) => {
   const pair = selfSigned({ days: 10 })
   for (const days of [-1, 11]) {
     const clock = t.capture(Date, 'now', () => new Date().getTime() + days * 86_400_000)

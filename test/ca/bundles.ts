@@ -107,7 +107,7 @@ export function certauthBundle (directory: string): Made {
   const { key, cert } = selfSigned({
     key: rsa(2048),
     subject: [rdn('CN', 'wsgiprox https proxy CA')],
-    extensions: key => [basicConstraints(true, 0), SIGN_CERTIFICATES_AND_CRLS, keyIdentifier(hashOf(key))],
+    extensions: (key) => [basicConstraints(true, 0), SIGN_CERTIFICATES_AND_CRLS, keyIdentifier(hashOf(key))],
     days: 3 * 365
   })
   const file = join(directory, 'wsgiprox-ca.pem')
@@ -120,7 +120,7 @@ export function mitmproxyBundle (directory: string): Made {
   const { key, cert } = selfSigned({
     key: rsa(2048),
     subject: [rdn('CN', 'mitmproxy'), rdn('O', 'mitmproxy')],
-    extensions: key => [basicConstraints(true), extKeyUsage('1.3.6.1.5.5.7.3.1'), SIGN_CERTIFICATES_AND_CRLS, keyIdentifier(hashOf(key))]
+    extensions: (key) => [basicConstraints(true), extKeyUsage('1.3.6.1.5.5.7.3.1'), SIGN_CERTIFICATES_AND_CRLS, keyIdentifier(hashOf(key))]
   })
   const file = join(directory, 'mitmproxy-ca.pem')
   writeFileSync(file, createPrivateKey(key).export({ type: 'pkcs1', format: 'pem' }) + cert, { mode: 0o600 })
@@ -132,7 +132,7 @@ export function mkcertBundle (directory: string): Made {
   const { key, cert } = selfSigned({
     key: rsa(3072),
     subject: [rdn('O', 'mkcert development CA'), rdn('OU', 'user@host (User)'), rdn('CN', 'mkcert user@host (User)')],
-    extensions: key => [SIGN_CERTIFICATES, basicConstraints(true, 0), keyIdentifier(hashOf(key))]
+    extensions: (key) => [SIGN_CERTIFICATES, basicConstraints(true, 0), keyIdentifier(hashOf(key))]
   })
   const file = join(directory, 'rootCA.pem')
   writeFileSync(file, cert)

@@ -1,4 +1,4 @@
-/** JavaScript of some rooms, for child processes that should not spend seconds on loading TypeScript. */
+/** Compiles the package's sources, for child processes that should not spend seconds on loading TypeScript. */
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { ModuleKind, ScriptTarget, transpileModule } from 'typescript'
@@ -6,12 +6,13 @@ import { ModuleKind, ScriptTarget, transpileModule } from 'typescript'
 const ROOT = join(__dirname, '..', '..')
 
 /**
- * Compiles the errors and some rooms, directories of the repository, to below a directory, where each file has the
- * path that it has in the repository. The directory has to be in the repository too, for the sake of dependencies.
+ * Compiles the plugin and the command to below a directory, where each file has the path that it has in the repository.
+ * The directory has to be in the repository too, for the sake of dependencies.
  */
-export function compileRooms (directory: string, ...rooms: string[]): void {
-  const sources = rooms.flatMap(room => readdirSync(join(ROOT, room)).map(name => join(room, name)))
-  for (const source of [join('plugin', 'errors.ts'), ...sources]) {
+export function compileTo (directory: string): void {
+  const sources = ['plugin', 'cli'].flatMap((folder) => readdirSync(join(ROOT, folder), { recursive: true })
+    .map((name) => join(folder, String(name))))
+  for (const source of sources.filter((name) => name.endsWith('.ts'))) {
     const { outputText } = transpileModule(readFileSync(join(ROOT, source), 'utf8'), {
       compilerOptions: { module: ModuleKind.CommonJS, target: ScriptTarget.ES2022, esModuleInterop: true }
     })

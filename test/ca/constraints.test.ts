@@ -3,7 +3,7 @@ import t from 'tap'
 import { UNCONSTRAINED, constraintsOf, decodeConstraints, encodeConstraints, permits } from '../../plugin/ca/constraints'
 import { encode, implicit, integer, sequence, tagged } from '../../plugin/ca/der'
 
-t.test('a name with everything under it', async t => {
+t.test('a name with everything under it', async (t) => {
   for (const permit of ['.test', 'test', 'TEST.']) {
     const constraints = constraintsOf([permit])
     for (const name of ['test', 'a.test', '*.a.test', 'a.b.test']) t.ok(permits(constraints, name), name)
@@ -11,7 +11,7 @@ t.test('a name with everything under it', async t => {
   }
 })
 
-t.test('addresses and networks', async t => {
+t.test('addresses and networks', async (t) => {
   const constraints = constraintsOf(['10.1.2.3/9', '127.0.0.1'])
   for (const name of ['10.0.0.0', '10.127.255.255', '127.0.0.1']) t.ok(permits(constraints, name), name)
   for (const name of ['10.128.0.0', '127.0.0.2', '::1', 'localhost', '*.example.com']) t.notOk(permits(constraints, name), name)
@@ -21,24 +21,24 @@ t.test('addresses and networks', async t => {
   t.ok(permits(constraintsOf(['0.0.0.0/0']), '192.0.2.1'))
 })
 
-t.test('without constraints everything is permitted', async t => {
+t.test('without constraints everything is permitted', async (t) => {
   for (const name of ['example.com', '*.a.test', '127.0.0.1', '::1']) t.ok(permits(UNCONSTRAINED, name), name)
 })
 
-t.test('what is neither a name nor a network is refused', async t => {
+t.test('what is neither a name nor a network is refused', async (t) => {
   for (const permit of ['', '.', 'a b', '*.test', 'test/8', '10.0.0.0/33', '10.0.0.0/-1', '10.0.0.0/x', '::/129', '10.0.0.0/1.5']) {
     t.throws(() => constraintsOf([permit]), permit)
   }
 })
 
-t.test('they survive the way through a certificate', async t => {
+t.test('they survive the way through a certificate', async (t) => {
   for (const list of [['.test'], ['10.0.0.0/8', '::1'], ['example.com', '127.0.0.1', 'localhost']]) {
     const constraints = constraintsOf(list)
     t.same(decodeConstraints(encodeConstraints(constraints)), constraints)
   }
 })
 
-t.test('constraints of others are read too', async t => {
+t.test('constraints of others are read too', async (t) => {
   const directoryName = tagged(4, sequence())
   const dotted = decodeConstraints(encode(sequence(
     tagged(0, sequence(implicit(2, '.Example.com'), implicit(0, Buffer.from([3]))), sequence(directoryName)))))

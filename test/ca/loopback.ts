@@ -12,7 +12,7 @@ import type { Test } from 'tap'
  * @param contextOf asked for every connection.
  */
 export async function serve (t: Test, contextOf: () => SecureContext | Promise<SecureContext>, host = '127.0.0.1'): Promise<number> {
-  const server = createServer(async raw => {
+  const server = createServer(async (raw) => {
     raw.on('error', () => {})
     const socket = new TLSSocket(raw, { isServer: true, secureContext: await contextOf() })
     // Clients that refuse the certificate go away in the middle of the handshake.
@@ -37,7 +37,7 @@ export interface Handshake {
 export async function handshake (port: number, options: ConnectionOptions): Promise<Handshake> {
   const socket = connect({ port, host: '127.0.0.1', ...options })
   let session: Buffer | undefined
-  socket.on('session', ticket => { session = ticket })
+  socket.on('session', (ticket) => { session = ticket })
   await once(socket, 'secureConnect')
   const resumed = socket.isSessionReused()
   const protocol = socket.getProtocol()

@@ -5,7 +5,7 @@ import t from 'tap'
 import { getPublicSuffix } from 'tldts'
 import { addressBytes, canonicalHost, certificateNames, namesCover, normalizeHost } from '../../plugin/ca/names'
 
-t.test('a host has one canonical form', async t => {
+t.test('a host has one canonical form', async (t) => {
   const forms: Record<string, string[]> = {
     'example.com': ['example.com', 'EXAMPLE.com', 'example.com.', 'ｅxample.com'],
     'xn--bcher-kva.de': ['bücher.de', 'BÜCHER.DE.', 'xn--bcher-kva.de', 'XN--BCHER-KVA.de'],
@@ -27,7 +27,7 @@ t.test('a host has one canonical form', async t => {
   t.equal(normalizeHost(longest), longest)
 })
 
-t.test('what is not a host is refused', async t => {
+t.test('what is not a host is refused', async (t) => {
   const malformed = [
     '', '.', '..', 'a..b', '.a', 'a.com..', ' a.com', 'a.com ', 'a b.com', 'a\tb.com', 'a\nb.com', 'a\0b.com',
     'a/b', 'a?b', 'a#b', 'a\\b', 'user@a.com', 'a.com:443', 'a%20b.com', '*.example.com', '<a>', 'a|b', 'a^b', 'a"b',
@@ -43,7 +43,7 @@ t.test('what is not a host is refused', async t => {
   t.throws(() => normalizeHost(' '.repeat(1e6)), { message: /^.{0,400}$/ }, 'the message is short')
 })
 
-t.test('whatever comes in, only letters, digits, hyphens, underscores and addresses come out', async t => {
+t.test('whatever comes in, only letters, digits, hyphens, underscores and addresses come out', async (t) => {
   fc.assert(fc.property(fc.oneof(fc.string(), fc.string({ unit: 'grapheme' }), fc.domain(), fc.ipV4(), fc.ipV6()), (text) => {
     const host = canonicalHost(text)
     if (host === null) return
@@ -52,7 +52,7 @@ t.test('whatever comes in, only letters, digits, hyphens, underscores and addres
   }))
 })
 
-t.test('wildcards stand right under a registrable domain or deeper', async t => {
+t.test('wildcards stand right under a registrable domain or deeper', async (t) => {
   const expected: Record<string, string[]> = {
     'www.example.com': ['example.com', '*.example.com'],
     'example.com': ['example.com', '*.example.com'],
@@ -78,7 +78,7 @@ t.test('wildcards stand right under a registrable domain or deeper', async t => 
   }
 })
 
-t.test('what not every client matches against a wildcard is named as well', async t => {
+t.test('what not every client matches against a wildcard is named as well', async (t) => {
   t.same(certificateNames('a_b.example.com', true), ['example.com', '*.example.com', 'a_b.example.com'])
   t.same(certificateNames('www.a_b.example.com', true), ['a_b.example.com', '*.a_b.example.com', 'www.a_b.example.com'])
   t.same(certificateNames('-a.example.com', true), ['example.com', '*.example.com', '-a.example.com'])
@@ -86,21 +86,21 @@ t.test('what not every client matches against a wildcard is named as well', asyn
   t.same(certificateNames('a_b.example.com', false), ['a_b.example.com'])
 })
 
-t.test('the names of a certificate cover its host, and none is a wildcard right under a public suffix', async t => {
+t.test('the names of a certificate cover its host, and none is a wildcard right under a public suffix', async (t) => {
   const suffixes = fc.constantFrom('com', 'co.uk', 'github.io', 'ck', 'kawasaki.jp', 's3.amazonaws.com', 'test', 'xn--p1ai', 'localhost')
   const label = fc.stringMatching(/^[a-z0-9_]{1,8}$/)
   fc.assert(fc.property(fc.array(label, { maxLength: 4 }), suffixes, fc.boolean(), (labels, suffix, wildcards) => {
     const host = [...labels, suffix].join('.')
     const names = certificateNames(host, wildcards)
     t.ok(namesCover(names, host), host)
-    for (const name of names.filter(name => name.startsWith('*.'))) {
+    for (const name of names.filter((name) => name.startsWith('*.'))) {
       const parent = name.slice(2)
       t.not(getPublicSuffix(parent, { allowPrivateDomains: true }), parent, name)
     }
   }))
 })
 
-t.test('a wildcard covers one label and no address', async t => {
+t.test('a wildcard covers one label and no address', async (t) => {
   const names = ['example.com', '*.example.com']
   for (const host of ['example.com', 'www.example.com', 'a_b.example.com']) t.ok(namesCover(names, host), host)
   for (const host of ['a.b.example.com', 'example.org', 'com', 'localhost', '192.0.2.1', '2001:db8::1']) t.notOk(namesCover(names, host), host)
@@ -108,7 +108,7 @@ t.test('a wildcard covers one label and no address', async t => {
   t.ok(namesCover(['192.0.2.1'], '192.0.2.1'))
 })
 
-t.test('addresses become bytes in network order', async t => {
+t.test('addresses become bytes in network order', async (t) => {
   t.equal(addressBytes('192.0.2.1').toString('hex'), 'c0000201')
   t.equal(addressBytes('::1').toString('hex'), '00000000000000000000000000000001')
   t.equal(addressBytes('2001:db8::').toString('hex'), '20010db8000000000000000000000000')

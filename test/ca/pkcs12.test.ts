@@ -8,7 +8,7 @@ import { CertificateAuthority } from '../../plugin/ca/authority'
 import { decode } from '../../plugin/ca/der'
 import { have } from './clients'
 
-t.test('for node-forge: one certificate and no key', async t => {
+t.test('for node-forge: one certificate and no key', async (t) => {
   for (const keyType of ['ec', 'rsa'] as const) {
     const authority = await CertificateAuthority.load({ store: new Map(), keyType, name: 'An example' })
     // Checks the MAC with the password.
@@ -22,7 +22,7 @@ t.test('for node-forge: one certificate and no key', async t => {
   }
 })
 
-t.test('for OpenSSL', { skip: have('openssl') }, async t => {
+t.test('for OpenSSL', { skip: have('openssl') }, async (t) => {
   const file = join(t.testdir(), 'ca.p12')
   const authority = await CertificateAuthority.load({ store: new Map() })
   writeFileSync(file, authority.pkcs12())
@@ -31,13 +31,13 @@ t.test('for OpenSSL', { skip: have('openssl') }, async t => {
   t.notMatch(text, 'PRIVATE KEY')
 })
 
-t.test('it is the same for every process', async t => {
+t.test('it is the same for every process', async (t) => {
   const store = new Map<string, string>()
   const [one, two] = [await CertificateAuthority.load({ store }), await CertificateAuthority.load({ store })]
   t.same(one.pkcs12(), two.pkcs12())
 })
 
-t.test('for NSS', { skip: have('pk12util certutil') }, async t => {
+t.test('for NSS', { skip: have('pk12util certutil') }, async (t) => {
   const directory = t.testdir()
   const authority = await CertificateAuthority.load({ store: new Map(), name: 'Example' })
   writeFileSync(join(directory, 'ca.p12'), authority.pkcs12())
@@ -48,7 +48,7 @@ t.test('for NSS', { skip: have('pk12util certutil') }, async t => {
   t.equal(execFileSync('certutil', ['-L', '-d', db, '-n', 'Example', '-a'], { encoding: 'utf8' }).replaceAll('\r', ''), authority.certificatePem)
 })
 
-t.test('for GnuTLS', { skip: have('certtool') }, async t => {
+t.test('for GnuTLS', { skip: have('certtool') }, async (t) => {
   const file = join(t.testdir(), 'ca.p12')
   const authority = await CertificateAuthority.load({ store: new Map() })
   writeFileSync(file, authority.pkcs12())
@@ -56,7 +56,7 @@ t.test('for GnuTLS', { skip: have('certtool') }, async t => {
   t.match(text, authority.certificatePem)
 })
 
-t.test('for Java', { skip: have('keytool') }, async t => {
+t.test('for Java', { skip: have('keytool') }, async (t) => {
   const file = join(t.testdir(), 'ca.p12')
   const authority = await CertificateAuthority.load({ store: new Map() })
   writeFileSync(file, authority.pkcs12())

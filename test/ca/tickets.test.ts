@@ -9,7 +9,7 @@ const HOUR = 3_600_000
 
 for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
   for (const keyType of ['ec', 'rsa'] as const) {
-    t.test(`${version} resumes on a second connection, after a restart and in another process (${keyType})`, async t => {
+    t.test(`${version} resumes on a second connection, after a restart and in another process (${keyType})`, async (t) => {
       const store = new Map<string, string>()
       const one = await CertificateAuthority.load({ store, keyType })
       const client = { ca: one.certificatePem, servername: HOST, minVersion: version, maxVersion: version }
@@ -28,7 +28,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
   }
 }
 
-t.test('a session is good for one host and one CA', async t => {
+t.test('a session is good for one host and one CA', async (t) => {
   const one = await CertificateAuthority.load({ store: new Map(), wildcards: false })
   const other = await CertificateAuthority.load({ store: new Map(), wildcards: false })
   const client = { ca: [one.certificatePem, other.certificatePem] }
@@ -39,7 +39,7 @@ t.test('a session is good for one host and one CA', async t => {
   t.notOk((await handshake(stranger, { ...client, servername: HOST, session: first.session })).resumed)
 })
 
-t.test('keys are replaced every 12 hours, certificates are not', async t => {
+t.test('keys are replaced every 12 hours, certificates are not', async (t) => {
   let now = Math.floor(Date.now() / (12 * HOUR)) * 12 * HOUR
   t.intercept(Date, 'now', { value: () => now })
   const store = new Map<string, string>()
@@ -63,7 +63,7 @@ t.test('keys are replaced every 12 hours, certificates are not', async t => {
   t.ok((await handshake(await serve(t, async () => await two.secureContext(HOST)), { ...client, session: later.session })).resumed, 'the period is the same for everyone')
 })
 
-t.test('the option tls has the last word on tickets', async t => {
+t.test('the option tls has the last word on tickets', async (t) => {
   const tls: CertificateAuthorityOptions['tls'] = { ticketKeys: Buffer.alloc(48, 1), sessionIdContext: 'own', sessionTimeout: 60 }
   const [one, two] = await Promise.all([1, 2].map(async () => await CertificateAuthority.load({ store: new Map(), tls })))
   const client = { ca: [one!.certificatePem, two!.certificatePem], servername: HOST }

@@ -19,7 +19,7 @@ const run = promisify(execFile)
 
 const HOSTS = ['www.example.com', 'a_b.example.com', `www.${'a'.repeat(63)}.example.com`, 'www.xn--bcher-kva.de', '127.0.0.1']
 // Some containers have no IPv6, not even on loopback.
-if (Object.values(networkInterfaces()).flat().some(network => network?.address === '::1')) HOSTS.push('::1')
+if (Object.values(networkInterfaces()).flat().some((network) => network?.address === '::1')) HOSTS.push('::1')
 
 /** The names and addresses above, and nothing else. */
 const PERMIT = ['example.com', 'xn--bcher-kva.de', '127.0.0.0/8', '::1']
@@ -187,19 +187,19 @@ async function each (targets: Target[], ask: (target: Target) => Promise<string>
 const CLIENTS: Record<string, { needs: string | null, client: Client, refuses?: RegExp }> = {
   'openssl verify': {
     needs: 'openssl',
-    client: async targets => await each(targets, async ({ ca, host, leaf }) => await verdict('openssl', [
+    client: async (targets) => await each(targets, async ({ ca, host, leaf }) => await verdict('openssl', [
       'verify', '-x509_strict', '-purpose', 'sslserver', '-no-CApath', '-no-CAstore', '-CAfile', ca,
       isAddress(host) ? '-verify_ip' : '-verify_hostname', host, leaf
     ]))
   },
   'Python ssl': {
     needs: 'python3',
-    client: async targets => await lines('python3', ['-c', PYTHON], JSON.stringify(targets))
+    client: async (targets) => await lines('python3', ['-c', PYTHON], JSON.stringify(targets))
   },
   Node: {
     needs: null,
     ...(!KNOWS_IPV6 && { refuses: /:/ }),
-    client: async targets => await each(targets, async ({ ca, host, port }) => await handshake(port, {
+    client: async (targets) => await each(targets, async ({ ca, host, port }) => await handshake(port, {
       ca: readFileSync(ca),
       host: host === '::1' ? '::1' : '127.0.0.1',
       ...isAddress(host) ? {} : { servername: host }
@@ -207,7 +207,7 @@ const CLIENTS: Record<string, { needs: string | null, client: Client, refuses?: 
   },
   curl: {
     needs: 'curl',
-    client: async targets => {
+    client: async (targets) => {
       const args = targets.flatMap(({ ca, host, port }, i) => [
         ...i === 0 ? [] : ['--next'],
         '-sS', '--noproxy', '*', '--cacert', ca, '-o', '/dev/null', '-w', '%{http_code} %{errormsg}\n',
@@ -216,7 +216,7 @@ const CLIENTS: Record<string, { needs: string | null, client: Client, refuses?: 
       ])
       // Its exit code is that of the last one.
       const output = await run('curl', args).catch((error: { stdout: string }) => error)
-      return output.stdout.trimEnd().split('\n').map(line => line.startsWith('200 ') ? 'ok' : line)
+      return output.stdout.trimEnd().split('\n').map((line) => line.startsWith('200 ') ? 'ok' : line)
     }
   },
   Go: {
@@ -228,7 +228,7 @@ const CLIENTS: Record<string, { needs: string | null, client: Client, refuses?: 
   },
   'GnuTLS certtool': {
     needs: 'certtool',
-    client: async targets => await each(targets, async ({ ca, host, leaf }) => await verdict('certtool', [
+    client: async (targets) => await each(targets, async ({ ca, host, leaf }) => await verdict('certtool', [
       '--verify', '--verify-profile', 'medium', '--verify-hostname', host, '--verify-purpose', '1.3.6.1.5.5.7.3.1', '--load-ca-certificate', ca, '--infile', leaf
     ]))
   },
@@ -261,11 +261,11 @@ const CLIENTS: Record<string, { needs: string | null, client: Client, refuses?: 
   }
 }
 
-t.test('the matrix', async t => {
+t.test('the matrix', async (t) => {
   const directory = t.testdir()
   const targets = await setUp(t, directory)
   for (const [name, { needs, client, refuses }] of Object.entries(CLIENTS)) {
-    await t.test(name, { skip: needs !== null && have(needs) }, async t => {
+    await t.test(name, { skip: needs !== null && have(needs) }, async (t) => {
       const verdicts = await client(targets, directory)
       t.equal(verdicts.length, targets.length)
       for (const [i, { label, host, trusted }] of targets.entries()) {

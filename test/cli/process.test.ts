@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { compileRooms } from '../ca/compiled'
+import { compileTo } from '../ca/compiled'
 
 interface Outcome {
   readonly code: number | null
@@ -19,7 +19,7 @@ async function execute (file: string, ...args: string[]): Promise<Outcome> {
 
 t.test('compiled: done, failed, wrong arguments', async (t) => {
   const directory = t.testdir()
-  compileRooms(directory, join('plugin', 'ca'), 'cli')
+  compileTo(directory)
   const command = join(directory, 'cli', 'fastify-prox.js')
   // As npm does with what package.json lists as "bin".
   chmodSync(command, 0o755)

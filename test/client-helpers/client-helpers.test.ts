@@ -23,8 +23,8 @@ function telling (app: FastifyInstance): void {
 /** A server that speaks TLS itself, with a certificate of its own CA. */
 async function secureServer (): Promise<{ ca: CertificateAuthority, https: { key: string, cert: string } }> {
   const ca = await CertificateAuthority.load({ store: new Map() })
-  const { key, certificate } = await ca.issue('localhost')
-  return { ca, https: { key, cert: certificate } }
+  const { key, cert } = await ca.issue('localhost')
+  return { ca, https: { key, cert } }
 }
 
 t.test('the environment of a program', async (t) => {

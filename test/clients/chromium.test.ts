@@ -22,8 +22,8 @@ const SOCKET = `new Promise((resolve, reject) => {
 
 async function serve (t: Test, secure = false): Promise<{ app: FastifyInstance, proxy: string, ca: string, requests: string[] }> {
   const authority = await CertificateAuthority.load({ store: new Map() })
-  const { key, certificate } = await authority.issue('127.0.0.1')
-  const app: FastifyInstance = secure ? Fastify({ http2: true, https: { key, cert: certificate, allowHTTP1: true } }) as never : Fastify()
+  const { key, cert } = await authority.issue('127.0.0.1')
+  const app: FastifyInstance = secure ? Fastify({ http2: true, https: { key, cert, allowHTTP1: true } }) as never : Fastify()
   await app.register(fastifyWebsocket)
   await app.register(fastifyProx, { resolver: '/prefix/', ca: authority })
   app.get('/prefix/*', (request, reply) => reply.type('text/html').send(`<!doctype html><title>${request.proxy?.url}</title>`))

@@ -256,7 +256,7 @@ t.test('addresses outlive the stream and the session', async (t) => {
 
 t.test('the socket of a request', async (t) => {
   const ca = await CertificateAuthority.load({ store: new Map() })
-  const { key, certificate: cert } = await ca.issue('a.test')
+  const { key, cert } = await ca.issue('a.test')
   const requests: Http2Request[] = []
   const server = await listen(t, () => {}, {
     secure: { key, cert },

@@ -40,9 +40,9 @@ interface Site {
 
 async function startSite (t: Test): Promise<Site> {
   const ca = await CertificateAuthority.load({ store: new Map() })
-  const { key, certificate } = await ca.issue('localhost')
+  const { key, cert } = await ca.issue('localhost')
   const seen: IncomingMessage[] = []
-  const server = https.createServer({ key, cert: certificate }, (request: IncomingMessage, response: ServerResponse) => {
+  const server = https.createServer({ key, cert }, (request: IncomingMessage, response: ServerResponse) => {
     seen.push(request)
     site(request, response as Parameters<RequestListener>[1])
   })

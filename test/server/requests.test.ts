@@ -196,7 +196,7 @@ t.test('upgrades', async (t) => {
 
 t.test('upgrades over TLS', async (t) => {
   const ca = await fastifyProx.CertificateAuthority.load({ store: new Map() })
-  const { key, certificate: cert } = await ca.issue('localhost')
+  const { key, cert } = await ca.issue('localhost')
   const proxy = await start(t, { fastify: { https: { key, cert } }, prox: { ...PROX, ca }, secure: { ca: ca.certificatePem, servername: 'localhost' } }, async (app) => {
     await app.register(websocket)
     telling(app)

@@ -212,8 +212,8 @@ for (const fastify of [{}, { forceCloseConnections: true }, { https: true }, { h
     let secure: tls.ConnectionOptions | undefined
     if (options.https === true) {
       const { app } = await create(t)
-      const { key, certificate } = await app.proxyCA.issue('127.0.0.1')
-      options.https = { key, cert: certificate, allowHTTP1: true }
+      const { key, cert } = await app.proxyCA.issue('127.0.0.1')
+      options.https = { key, cert, allowHTTP1: true }
       secure = { ca: app.proxyCA.certificatePem }
     }
     const proxy = await start(t, {

@@ -52,8 +52,8 @@ class Http2Proxy {
 
 async function startHttp2 (t: Test, options: ProxyOptions = {}, setup: Setup = echo): Promise<Http2Proxy> {
   const ca = await CertificateAuthority.load({ store: new Map() })
-  const { key, certificate } = await ca.issue('localhost')
-  const fastify = { http2: true, https: { key, cert: certificate, allowHTTP1: true }, ...options.fastify }
+  const { key, cert } = await ca.issue('localhost')
+  const fastify = { http2: true, https: { key, cert, allowHTTP1: true }, ...options.fastify }
   const proxy = await start(t, { fastify, prox: { ...PROX, ca, ...options.prox } }, setup)
   const session = http2.connect(`https://localhost:${proxy.port}`, { ca: ca.certificatePem, host: LOOPBACK })
   session.on('error', () => {})
