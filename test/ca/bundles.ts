@@ -1,13 +1,14 @@
 /**
- * Authorities of others: certificates that are put together here, not by the rooms under test, and the files of other
- * programs as those write them: the kinds of keys and names, the extensions and their order, the forms of the files.
+ * Makes authorities of others: certificates that are put together here, not by the code under test, and the files of
+ * other programs as those write them: the kinds of keys and names, the extensions and their order, the forms of files.
  */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { TRUE, bits, decode, encode, integer, nullNode, octets, oid, printable, sequence, set, tagged, time, utf8 } from '../../plugin/ca/der'
-import type { Node } from '../../plugin/ca/der'
+import {
+  NULL, TRUE, bits, integer, octets, oid, printable, read, sequence, set, tagged, utcTime, utf8
+} from './asn1'
 
 const DAY = 86_400_000
 
@@ -16,15 +17,15 @@ const OID = {
 }
 
 /** A relative distinguished name of one value. */
-export function rdn (type: keyof typeof OID, value: string): Node {
+export function rdn (type: keyof typeof OID, value: string): Buffer {
   return set(sequence(oid(OID[type]), type === 'C' ? printable(value) : utf8(value)))
 }
 
-function extension (id: string, value: Node, ...critical: Node[]): Node {
-  return sequence(oid(id), ...critical, octets(encode(value)))
+function extension (id: string, value: Buffer, ...critical: Buffer[]): Buffer {
+  return sequence(oid(id), ...critical, octets(value))
 }
 
-/** Extensions by what they are; `pathlen` is the number of authorities that may be below. */
+/** Makes extensions; `pathlen` is the number of authorities that may be below. */
 export const basicConstraints = (ca: boolean, pathlen?: number) => extension('2.5.29.19',
   sequence(...ca ? [TRUE] : [], ...pathlen === undefined ? [] : [integer(pathlen)]), TRUE)
 export const keyUsage = (octet: number, unused: number) => extension('2.5.29.15', bits(Buffer.from([octet]), unused), TRUE)
@@ -37,18 +38,20 @@ export const SIGN_CERTIFICATES = keyUsage(0x04, 2)
 /** The key identifier that most programs compute: SHA-1 over the bits of the public key. */
 export function hashOf (key: KeyObject): Buffer {
   const publicKey = key.type === 'private' ? createPublicKey(key) : key
-  const [, point] = decode(publicKey.export({ type: 'spki', format: 'der' })).value as [Node, Node]
-  return createHash('sha1').update(Buffer.from(point.value as string, 'latin1').subarray(1)).digest()
+  const [info] = read(publicKey.export({ type: 'spki', format: 'der' }))
+  const [, point] = read(info!.content)
+  return createHash('sha1').update(point!.content.subarray(1)).digest()
 }
 
 /** What makes an authority, to which a recipe can add. */
-export const authorityExtensions = (key: KeyObject) => [basicConstraints(true), SIGN_CERTIFICATES_AND_CRLS, keyIdentifier(hashOf(key))]
+export const authorityExtensions = (key: KeyObject) =>
+  [basicConstraints(true), SIGN_CERTIFICATES_AND_CRLS, keyIdentifier(hashOf(key))]
 
 /** How a certificate is to be. */
 export interface Recipe {
   key?: KeyObject
-  subject?: Node[]
-  extensions?: (key: KeyObject) => Node[]
+  subject?: Buffer[]
+  extensions?: (key: KeyObject) => Buffer[]
   /** From now on. */
   days?: number
 }
@@ -64,9 +67,9 @@ export const rsa = (modulusLength: number) => generateKeyPairSync('rsa', { modul
 
 const pem = (key: KeyObject) => key.export({ type: 'pkcs8', format: 'pem' }).toString()
 
-function algorithmOf (key: KeyObject): { digest: string | null, identifier: Node } {
+function algorithmOf (key: KeyObject): { digest: string | null, identifier: Buffer } {
   switch (key.asymmetricKeyType) {
-    case 'rsa': return { digest: 'sha256', identifier: sequence(oid('1.2.840.113549.1.1.11'), nullNode()) }
+    case 'rsa': return { digest: 'sha256', identifier: sequence(oid('1.2.840.113549.1.1.11'), NULL) }
     case 'ec': return { digest: 'sha256', identifier: sequence(oid('1.2.840.10045.4.3.2')) }
     case 'ed25519': return { digest: null, identifier: sequence(oid('1.3.101.112')) }
     default: return { digest: null, identifier: sequence(oid('1.3.101.113')) }
@@ -74,7 +77,10 @@ function algorithmOf (key: KeyObject): { digest: string | null, identifier: Node
 }
 
 /** A certificate that another key signs, or its own. */
-export function signed ({ key = ec(), subject = [rdn('CN', 'test')], extensions = authorityExtensions, days = 3650 }: Recipe = {}, issuer = { key, subject }): Pair {
+export function signed (
+  { key = ec(), subject = [rdn('CN', 'test')], extensions = authorityExtensions, days = 3650 }: Recipe = {},
+  issuer = { key, subject }
+): Pair {
   const { digest, identifier } = algorithmOf(issuer.key)
   const now = Date.now()
   const tbs = sequence(
@@ -82,11 +88,11 @@ export function signed ({ key = ec(), subject = [rdn('CN', 'test')], extensions 
     integer(Buffer.concat([Buffer.from([1]), randomBytes(15)])),
     identifier,
     sequence(...issuer.subject),
-    sequence(time(now), time(now + days * DAY)),
+    sequence(utcTime(now), utcTime(now + days * DAY)),
     sequence(...subject),
-    decode(createPublicKey(key).export({ type: 'spki', format: 'der' })),
+    createPublicKey(key).export({ type: 'spki', format: 'der' }),
     tagged(3, sequence(...extensions(key))))
-  const der = encode(sequence(tbs, identifier, bits(sign(digest, encode(tbs), issuer.key))))
+  const der = sequence(tbs, identifier, bits(sign(digest, tbs, issuer.key)))
   const base64 = der.toString('base64').replace(/.{1,64}/g, '$&\n')
   return { key: pem(key), cert: `-----BEGIN CERTIFICATE-----\n${base64}-----END CERTIFICATE-----\n` }
 }
@@ -120,7 +126,10 @@ export function mitmproxyBundle (directory: string): Made {
   const { key, cert } = selfSigned({
     key: rsa(2048),
     subject: [rdn('CN', 'mitmproxy'), rdn('O', 'mitmproxy')],
-    extensions: (key) => [basicConstraints(true), extKeyUsage('1.3.6.1.5.5.7.3.1'), SIGN_CERTIFICATES_AND_CRLS, keyIdentifier(hashOf(key))]
+    extensions: (key) => {
+      const servers = extKeyUsage('1.3.6.1.5.5.7.3.1')
+      return [basicConstraints(true), servers, SIGN_CERTIFICATES_AND_CRLS, keyIdentifier(hashOf(key))]
+    }
   })
   const file = join(directory, 'mitmproxy-ca.pem')
   writeFileSync(file, createPrivateKey(key).export({ type: 'pkcs1', format: 'pem' }) + cert, { mode: 0o600 })
@@ -131,7 +140,9 @@ export function mitmproxyBundle (directory: string): Made {
 export function mkcertBundle (directory: string): Made {
   const { key, cert } = selfSigned({
     key: rsa(3072),
-    subject: [rdn('O', 'mkcert development CA'), rdn('OU', 'user@host (User)'), rdn('CN', 'mkcert user@host (User)')],
+    subject: [
+      rdn('O', 'mkcert development CA'), rdn('OU', 'user@host (User)'), rdn('CN', 'mkcert user@host (User)')
+    ],
     extensions: (key) => [SIGN_CERTIFICATES, basicConstraints(true, 0), keyIdentifier(hashOf(key))]
   })
   const file = join(directory, 'rootCA.pem')

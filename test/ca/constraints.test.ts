@@ -1,7 +1,11 @@
 /** Name constraints: what they say, and that OpenSSL reads them as we do. */
 import t from 'tap'
-import { UNCONSTRAINED, constraintsOf, decodeConstraints, encodeConstraints, permits } from '../../plugin/ca/constraints'
-import { encode, implicit, integer, sequence, tagged } from '../../plugin/ca/der'
+import {
+  UNCONSTRAINED, constraintsOf, decodeConstraints, describeConstraints, encodeConstraints, permits
+} from '../../plugin/ca/constraints'
+import { CertificateAuthority } from '../../plugin/ca/authority'
+import { implicit, octets, oid, sequence, tagged } from './asn1'
+import { authorityExtensions, selfSigned } from './bundles'
 
 t.test('a name with everything under it', async (t) => {
   for (const permit of ['.test', 'test', 'TEST.']) {
@@ -40,14 +44,43 @@ t.test('they survive the way through a certificate', async (t) => {
 
 t.test('constraints of others are read too', async (t) => {
   const directoryName = tagged(4, sequence())
-  const dotted = decodeConstraints(encode(sequence(
-    tagged(0, sequence(implicit(2, '.Example.com'), implicit(0, Buffer.from([3]))), sequence(directoryName)))))
+  const dotted = decodeConstraints(sequence(
+    tagged(0, sequence(implicit(2, '.Example.com'), implicit(0, Buffer.from([3]))), sequence(directoryName))))
   t.ok(permits(dotted, 'www.example.com'))
   t.notOk(permits(dotted, 'example.com'), 'with a leading dot the name itself is out')
   t.ok(permits(dotted, '127.0.0.1'), 'addresses are free where no entry is about them')
-  const excluded = decodeConstraints(encode(sequence(tagged(1, sequence(implicit(2, 'example.com'))))))
+  const excluded = decodeConstraints(sequence(tagged(1, sequence(implicit(2, 'example.com')))))
   t.notOk(permits(excluded, 'www.example.com'))
   t.ok(permits(excluded, 'example.org'))
-  t.same(decodeConstraints(encode(sequence())), UNCONSTRAINED)
-  t.throws(() => decodeConstraints(encode(integer(1)).subarray(1)))
+  t.same(decodeConstraints(sequence()), UNCONSTRAINED)
+  t.throws(() => decodeConstraints(Buffer.from([1])))
+})
+
+t.test('a wildcard does not sign what is excluded below its base', async (t) => {
+  for (const name of ['bad.example.com', '.bad.example.com', 'a.bad.example.com']) {
+    const constraints = decodeConstraints(sequence(tagged(1, sequence(implicit(2, name)))))
+    t.notOk(permits(constraints, '*.example.com'), name)
+    for (const other of ['example.com', 'good.example.com', '*.example.org', '*.badexample.com', '*.com.example.com']) {
+      t.ok(permits(constraints, other), `${other} beside ${name}`)
+    }
+  }
+  const exclude = sequence(oid('2.5.29.30'), octets(sequence(tagged(1, sequence(implicit(2, 'bad.example.com'))))))
+  const pair = selfSigned({ extensions: (key) => [...authorityExtensions(key), exclude] })
+  const authority = await CertificateAuthority.load(pair)
+  t.same((await authority.leaf('good.example.com')).names, ['good.example.com'])
+  t.same((await authority.leaf('example.com')).names, ['example.com'])
+  t.same((await authority.leaf('a_b.example.com')).names, ['example.com', 'a_b.example.com'])
+  t.same((await authority.leaf('www.example.org')).names, ['example.org', '*.example.org'])
+  await t.rejects(authority.certificate('bad.example.com'), { code: 'FST_PROX_HOST_NOT_PERMITTED' })
+  await t.rejects(authority.certificate('a.bad.example.com'), { code: 'FST_PROX_HOST_NOT_PERMITTED' })
+})
+
+t.test('they are described as the option permit writes them', async (t) => {
+  t.strictSame(describeConstraints(constraintsOf(['.test', 'TEST.example'])), {
+    permit: ['test', 'test.example'], exclude: ['0.0.0.0/0', '::/0']
+  })
+  t.strictSame(describeConstraints(constraintsOf(['10.0.0.0/8', '127.0.0.1', '2001:db8::/33', '::1'])), {
+    permit: ['10.0.0.0/8', '127.0.0.1/32', '2001:db8::/33', '::1/128'], exclude: ['all DNS names']
+  })
+  t.strictSame(describeConstraints(UNCONSTRAINED), { permit: [], exclude: [] })
 })

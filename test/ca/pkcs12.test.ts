@@ -2,17 +2,16 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { pkcs12, pki } from 'node-forge'
+import { asn1, pkcs12, pki } from 'node-forge'
 import t from 'tap'
 import { CertificateAuthority } from '../../plugin/ca/authority'
-import { decode } from '../../plugin/ca/der'
 import { have } from './clients'
 
 t.test('for node-forge: one certificate and no key', async (t) => {
   for (const keyType of ['ec', 'rsa'] as const) {
     const authority = await CertificateAuthority.load({ store: new Map(), keyType, name: 'An example' })
     // Checks the MAC with the password.
-    const { safeContents } = pkcs12.pkcs12FromAsn1(decode(authority.pkcs12()), '')
+    const { safeContents } = pkcs12.pkcs12FromAsn1(asn1.fromDer(authority.pkcs12().toString('latin1')), '')
     const bags = safeContents.flatMap(({ safeBags }) => safeBags)
     t.same(bags.map(({ type }) => type), [pki.oids.certBag])
     const { friendlyName } = bags[0]!.attributes as { friendlyName: string[] }

@@ -1,32 +1,35 @@
 /** What stands in the certificates, byte for byte. */
 import { X509Certificate, createPrivateKey } from 'node:crypto'
-import { asn1 } from 'node-forge'
 import t from 'tap'
 import { CertificateAuthority } from '../../plugin/ca/authority'
-import { decode, encode, oid, printable, sequence, set, time, utf8 } from '../../plugin/ca/der'
-import type { Node } from '../../plugin/ca/der'
+import { encode, time } from '../../plugin/ca/der'
+import { oid, printable, read, sequence, set, utf8, value } from './asn1'
+import type { Value } from './asn1'
 import { SIGN_CERTIFICATES_AND_CRLS, authorityExtensions, basicConstraints, ec, hashOf, keyIdentifier, rdn, selfSigned, signed } from './bundles'
 import { handshake, serve } from './loopback'
 
 const DAY = 86_400_000
 
 /** The fields of a TBSCertificate (RFC 5280 4.1). */
-function fields (pem: string): Node[] {
-  const [tbsCertificate] = decode(new X509Certificate(pem).raw).value as [Node]
-  return tbsCertificate.value as Node[]
+function fields (pem: string): Value[] {
+  const [certificate] = read(new X509Certificate(pem).raw)
+  const [tbsCertificate] = read(certificate!.content)
+  return read(tbsCertificate!.content)
 }
 
-/** The extensions of a certificate by their object identifiers: what they hold in hexadecimal, and `!` when critical. */
+const OIDS = [
+  '2.5.29.14', '2.5.29.15', '2.5.29.17', '2.5.29.19', '2.5.29.30', '2.5.29.35', '2.5.29.37'
+].map((dotted): [string, string] => [oid(dotted).toString('hex'), dotted])
+
+/** The extensions of a certificate by their object identifiers: their value in hexadecimal, and `!` when critical. */
 function extensions (pem: string): Record<string, string> {
-  const [list] = fields(pem).at(-1)!.value as [Node]
-  return Object.fromEntries((list.value as Node[]).map((extension) => {
-    const [id, ...rest] = extension.value as Node[]
-    return [asn1.derToOid(id!.value as string), (rest.length > 1 ? '!' : '') + Buffer.from(rest.at(-1)!.value as string, 'latin1').toString('hex')]
+  const [list] = read(fields(pem).at(-1)!.content)
+  return Object.fromEntries(read(list!.content).map((extension) => {
+    const [id, ...rest] = read(extension.content)
+    const critical = rest.length > 1 ? '!' : ''
+    return [new Map(OIDS).get(id!.der.toString('hex')), critical + rest.at(-1)!.content.toString('hex')]
   }))
 }
-
-/** A kind of string that node-forge has no name for. */
-const TELETEX_STRING: number = 0x14
 
 const hex = (text: string) => Buffer.from(text, 'latin1').toString('hex')
 
@@ -66,7 +69,7 @@ t.test('a CA with an RSA key', async (t) => {
   t.match(certificate.publicKey.asymmetricKeyDetails, { modulusLength: 2048 })
   const leaf = new X509Certificate(await authority.certificate('example.com'))
   t.ok(leaf.verify(certificate.publicKey))
-  t.equal(encode(fields(leaf.toString())[2]!).toString('hex'), '300d06092a864886f70d01010b0500', 'sha256WithRSAEncryption')
+  t.equal(fields(leaf.toString())[2]!.der.toString('hex'), '300d06092a864886f70d01010b0500', 'sha256WithRSAEncryption')
 })
 
 t.test('a CA with name constraints', async (t) => {
@@ -100,12 +103,35 @@ t.test('a leaf', async (t) => {
     '2.5.29.19': '!3000',
     '2.5.29.15': '!03020780',
     '2.5.29.37': '300a06082b06010505070301',
+    '2.5.29.14': `0414${hashOf(leaf.publicKey).toString('hex')}`,
     '2.5.29.35': `30168014${hashOf(certificate.publicKey).toString('hex')}`,
     '2.5.29.17': `301c820b${hex('example.com')}820d${hex('*.example.com')}`
-  }, 'no authority; digital signatures; servers; the key identifier of the CA; names')
+  }, 'no authority; digital signatures; servers; the identifiers of its key and of the CA\'s; names')
   const others = await Promise.all(['a.test', 'b.test'].map(async (host) => new X509Certificate(await authority.certificate(host))))
   t.equal(new Set([leaf, ...others].map(({ serialNumber }) => serialNumber)).size, 3, 'every serial number is new')
   t.ok(others.every((other) => other.publicKey.equals(leaf.publicKey)), 'one key for all leaves of a process')
+})
+
+t.test('a leaf with an RSA key', async (t) => {
+  const authority = await CertificateAuthority.load({ store: new Map(), leafKeyType: 'rsa' })
+  const pem = await authority.certificate('www.example.com')
+  const leaf = new X509Certificate(pem)
+  t.match(leaf.publicKey.asymmetricKeyDetails, { modulusLength: 2048 })
+  t.equal(extensions(pem)['2.5.29.15'], '!030205a0', 'digital signatures and key encipherment')
+  t.equal(extensions(pem)['2.5.29.14'], `0414${hashOf(leaf.publicKey).toString('hex')}`)
+  const other = await CertificateAuthority.load({ store: new Map(), leafKeyType: 'rsa' })
+  const another = new X509Certificate(await other.certificate('www.example.com'))
+  t.ok(another.publicKey.equals(leaf.publicKey), 'one key for all leaves of a process')
+  const { key, cert } = await authority.issue('www.example.com')
+  const issued = new X509Certificate(cert)
+  t.match(issued.publicKey.asymmetricKeyDetails, { modulusLength: 2048 })
+  t.ok(issued.checkPrivateKey(createPrivateKey(key)))
+  t.notOk(issued.publicKey.equals(leaf.publicKey))
+  const port = await serve(t, async () => await authority.secureContext('www.example.com'))
+  for (const ciphers of ['ECDHE-RSA-AES128-GCM-SHA256', 'AES128-SHA256']) {
+    const client = { ca: authority.certificatePem, servername: 'www.example.com', maxVersion: 'TLSv1.2', ciphers } as const
+    t.equal((await handshake(port, client)).certificate, pem, ciphers)
+  }
 })
 
 t.test('addresses are addresses, and names of more than 64 characters are no common name', async (t) => {
@@ -128,8 +154,8 @@ t.test('addresses are addresses, and names of more than 64 characters are no com
 })
 
 t.test('the issuer is the subject of the CA byte for byte', async (t) => {
-  const mail = set(sequence(oid('1.2.840.113549.1.9.1'), asn1.create(asn1.Class.UNIVERSAL, asn1.Type.IA5STRING, false, 'a@example.com')))
-  const teletex = set(sequence(oid('2.5.4.10'), asn1.create(asn1.Class.UNIVERSAL, TELETEX_STRING, false, '\xc6rlig')))
+  const mail = set(sequence(oid('1.2.840.113549.1.9.1'), value(0x16, Buffer.from('a@example.com'))))
+  const teletex = set(sequence(oid('2.5.4.10'), value(0x14, Buffer.from('\xc6rlig', 'latin1'))))
   const two = set(sequence(oid('2.5.4.3'), utf8('two')), sequence(oid('2.5.4.11'), printable('one')))
   const subjects = [
     [rdn('C', 'NO'), rdn('O', 'Ærlig + Co/Sons, "x"')],
@@ -141,8 +167,8 @@ t.test('the issuer is the subject of the CA byte for byte', async (t) => {
     const pair = selfSigned({ subject })
     const authority = await CertificateAuthority.load(pair)
     const [, , , issuer] = fields(await authority.certificate('example.com'))
-    t.same(encode(issuer!), encode(sequence(...subject)))
-    t.ok(new X509Certificate(pair.cert).raw.includes(encode(issuer!)))
+    t.same(issuer!.der, sequence(...subject))
+    t.ok(new X509Certificate(pair.cert).raw.includes(issuer!.der))
   }
 })
 
