@@ -1,8 +1,8 @@
-/** The authority at work: one mint for all who ask, kept and renewed in time, and nothing of its key to be seen. */
+/** The authority mints once for all who ask, keeps and renews what it minted, and shows nothing of its key. */
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
-import { connect } from 'node:tls'
+import { connect, createServer } from 'node:tls'
 import { inspect } from 'node:util'
 import { serialize } from 'node:v8'
 import t from 'tap'
@@ -50,6 +50,56 @@ t.test('without wildcards every host has a leaf of its own', async (t) => {
   const [www, api] = await Promise.all([authority.leaf('www.example.com'), authority.leaf('api.example.com')])
   t.same(www.names, ['www.example.com'])
   t.same(api.names, ['api.example.com'])
+})
+
+t.test('a host that a kept leaf covers is answered at once, while new ones wait', async (t) => {
+  const authority = await memory()
+  const leaf = await authority.leaf('www.example.com')
+  const waiting = authority.leaf('www.example.org')
+  t.type(waiting, Promise)
+  t.equal(authority.leaf('api.example.com'), leaf, 'although it was never asked for')
+  await waiting
+})
+
+t.test('a host that was served before goes before new ones', async (t) => {
+  let now = Date.now()
+  t.intercept(Date, 'now', { value: () => now })
+  const authority = await memory()
+  const { pem } = await authority.leaf('known.test')
+  now += 12 * 3_600_000
+  const order: string[] = []
+  const ask = async (host: string) => { order.push((await authority.leaf(host)).names.join()) }
+  await Promise.all(['a.test', 'b.test', 'known.test'].map(ask))
+  t.same(order, ['known.test,*.known.test', 'a.test,*.a.test', 'b.test,*.b.test'])
+  t.equal((await authority.leaf('known.test')).pem, pem, 'its ticket keys alone were replaced')
+})
+
+t.test('nothing is minted for those who are gone', async (t) => {
+  const minted = listen<CertificateMinted>(t, 'fastify-prox:certificate:minted')
+  const authority = await memory()
+  const gone = () => false
+  const alone = authority.leaf('alone.test', gone)
+  const shared = authority.leaf('shared.test', gone)
+  t.equal(authority.leaf('shared.test', () => true), shared)
+  await t.rejects(async () => await alone, {
+    code: 'FST_PROX_LEAF_UNWANTED', statusCode: 499, message: 'Nobody waits for a certificate for alone.test any more'
+  })
+  t.same((await shared).names, ['shared.test', '*.shared.test'], 'one of two is there')
+  t.same(minted.map(({ host }) => host), ['shared.test'])
+  t.same((await authority.leaf('alone.test')).names, ['alone.test', '*.alone.test'], 'it can be asked for again')
+})
+
+t.test('when too many hosts wait, further ones are refused and those that wait are served', async (t) => {
+  const authority = await memory({ cacheSize: 1 })
+  const gone = () => false
+  const flood = Array.from({ length: 4096 }, (_, i) => authority.leaf(`flood-${i}.test`, gone) as Promise<unknown>)
+  const refused = authority.leaf('late.test')
+  t.type(refused, Promise, 'it does not throw')
+  await t.rejects(async () => await refused, { code: 'FST_PROX_CA_BUSY', statusCode: 503 })
+  const outcomes = await Promise.allSettled(flood)
+  t.ok(outcomes.every(({ status, reason }: { status: string, reason?: { code: string } }) =>
+    status === 'rejected' && reason?.code === 'FST_PROX_LEAF_UNWANTED'))
+  t.same((await authority.leaf('late.test')).names, ['late.test', '*.late.test'])
 })
 
 t.test('a leaf knows what it covers', async (t) => {
@@ -170,6 +220,8 @@ t.test('a certificate for a server of its own has a key of its own', async (t) =
   t.notOk(leaf.publicKey.equals(issued.publicKey), 'the key of the process stays within')
 })
 
+const failed = async (leaf: unknown) => await Promise.resolve(leaf).catch((err: unknown) => err)
+
 t.test('nothing that an authority gives away has its private key in it', async (t) => {
   for (const keyType of ['ec', 'rsa'] as const) {
     const store = new Map<string, string>()
@@ -188,8 +240,12 @@ t.test('nothing that an authority gives away has its private key in it', async (
       JSON.stringify(authority),
       JSON.stringify({ ...authority }),
       JSON.stringify(Object.getOwnPropertyDescriptors(authority)),
-      serialize({ ...authority })
+      serialize({ ...authority }),
+      inspect(await failed(authority.leaf('a b')), { showHidden: true, depth: null }),
+      inspect(await failed(authority.leaf('gone.test', () => false)), { showHidden: true, depth: null })
     ].map(Buffer.from)
+    // As an HTTP server takes it.
+    createServer(await authority.issue('localhost'))
     for (const output of outputs) {
       t.notMatch(output.toString('latin1'), 'PRIVATE')
       for (const secret of secrets) {
