@@ -120,8 +120,11 @@ function textOf (stored: unknown): string | undefined {
   throw new Error(`the store answered ${show(stored)} in place of a PEM text`)
 }
 
-/** Between the last look and the answer: longer than others take from their own last look to their `set`. */
-const PAUSE = { least: 250, most: 750 } as const
+/**
+ * How long a store with `set` alone is left before it is read again, in milliseconds. Another process that saw no
+ * authority has set its own by then, unless it was held up for longer; by chance, not all wait equally long.
+ */
+const PAUSE = { least: 1000, most: 2000 } as const
 
 function adapt (store: CertificateStore, onWarning: OnWarning): Adapted {
   const get = async () => textOf(await store.get(STORE_KEY))

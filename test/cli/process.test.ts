@@ -1,5 +1,6 @@
 /** The command as a process: arguments in, output and exit code out. */
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -26,11 +27,29 @@ t.test('compiled: done, failed, wrong arguments', async (t) => {
   const file = join(directory, 'ca.pem')
   t.match(await execute(command, 'ca', 'create', '--file', file, '--name', 'Example'), { code: 0, stdout: /^name {7}Example\n/, stderr: '' })
   t.match(await execute(command, 'ca', 'create', '--file', file), { code: 1, stdout: '', stderr: /^fastify-prox: .* is there already; --force replaces it\n$/ })
-  t.match(await execute(command, 'ca', 'frobnicate'), { code: 2, stdout: '', stderr: /^error: unknown command 'frobnicate'/ })
+  t.match(await execute(command, 'ca', 'frobnicate'), { code: 2, stdout: '', stderr: /^fastify-prox: There is no command "frobnicate"\./ })
 })
 
 t.test('from its source', async (t) => {
   // With the loaders of this process, so that its coverage counts.
   const source = join(__dirname, '..', '..', 'cli', 'fastify-prox.ts')
   t.match(await execute(process.execPath, ...process.execArgv, source, '--version'), { code: 0, stdout: /^\d+\.\d+\.\d+/, stderr: '' })
+})
+
+t.test('output that nobody reads to its end is no error', async (t) => {
+  const directory = t.testdir()
+  compileTo(directory)
+  const command = join(directory, 'cli', 'fastify-prox.js')
+  const file = join(directory, 'ca.pem')
+  await execute(process.execPath, command, 'ca', 'create', '--file', file)
+  const child = spawn(process.execPath, [command, 'ca', 'show', '--file', file])
+  child.stdout.destroy()
+  let stderr = ''
+  child.stderr.on('data', (chunk) => { stderr += chunk })
+  t.strictSame(await once(child, 'close'), [0, null])
+  t.equal(stderr, '')
+  const full = 'exec "$0" "$@" > /dev/full'
+  t.match(await execute('bash', '-c', full, process.execPath, command, 'ca', 'show', '--file', file), {
+    code: 1, stderr: /^fastify-prox: ENOSPC: no space left on device/
+  })
 })
