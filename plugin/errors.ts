@@ -59,13 +59,17 @@ export function reasonOf (err: unknown): string {
 export const FST_PROX_ALREADY_REGISTERED = createError(
   'FST_PROX_ALREADY_REGISTERED', 'fastify-prox is registered already, and one proxy answers for the whole server')
 
-/** The proxy answers for the whole server, so it cannot be registered under a prefix. */
-export const FST_PROX_NOT_AT_ROOT = createError<[prefix: string]>(
-  'FST_PROX_NOT_AT_ROOT', 'fastify-prox answers for the whole server: register it without the prefix %s')
+/** The proxy answers for the whole server, so it is registered at the root and without a prefix. */
+export const FST_PROX_NOT_AT_ROOT = createError<[how: string]>(
+  'FST_PROX_NOT_AT_ROOT', 'fastify-prox answers for the whole server: register it %s')
 
-/** A proxy app has set two not-found handlers for the same routes. */
-export const FST_PROX_NOT_FOUND_HANDLER_ALREADY_SET = createError<[host: string, prefix: string]>(
-  'FST_PROX_NOT_FOUND_HANDLER_ALREADY_SET', 'The proxy app of %s has a not-found handler for the prefix %s already')
+/** Fastify's own error of this code, which names the proxy host as well. */
+export const FST_ERR_DUPLICATED_ROUTE = createError<[host: string, method: string, path: string]>(
+  'FST_ERR_DUPLICATED_ROUTE', "The proxy host %s has a route for %s '%s' already")
+
+/** What this package relies on has changed in Fastify or in its router. */
+export const FST_PROX_UNSUPPORTED_FASTIFY = createError<[version: string, difference: string]>(
+  'FST_PROX_UNSUPPORTED_FASTIFY', 'fastify-prox cannot work with Fastify %s: %s. Update fastify-prox, or use an older Fastify 5')
 
 // Requests
 

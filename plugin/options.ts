@@ -1,11 +1,13 @@
 /** Checks the options of the plugin, and fills in what was left out. */
 import type { SecureContextOptions } from 'node:tls'
+import type { FastifyInstance } from 'fastify'
 import type { CertificateAuthority, CertificateAuthorityOptions } from '../types/ca'
 import type {
   FastifyProxOptions, OnConnect, ProxyApp, ProxyLimits, ProxyResolver, ProxyTimeouts
 } from '../types/options'
 import { CA, TLS, assertTls } from './ca/options'
-import { FST_PROX_INVALID_OPTION, kindOf, show } from './errors'
+import { isRoot } from './compat/fastify-routers'
+import { FST_PROX_INVALID_OPTION, FST_PROX_NOT_AT_ROOT, kindOf, show } from './errors'
 import { BOOLEAN, FUNCTION, LIMIT, MILLISECONDS, OBJECT, PATH, STRING, checkOptions } from './option-rules'
 import type { Rules } from './option-rules'
 import { fixedResolver } from './routing/resolvers'
@@ -82,6 +84,18 @@ export function readOptions (options: FastifyProxOptions): Settings {
   }
 }
 
+/**
+ * Refuses a registration where the proxy would answer for a part of the application.
+ * @throws FST_PROX_NOT_AT_ROOT that says what to do
+ */
+export function assertAtRoot (fastify: FastifyInstance, options: object): void {
+  const prefix = fastify.prefix || (options as { prefix?: string }).prefix
+  if (prefix) throw new FST_PROX_NOT_AT_ROOT(`without the prefix ${prefix}`)
+  if (!isRoot(fastify)) {
+    throw new FST_PROX_NOT_AT_ROOT('at the root of the application, or in a plugin that is wrapped in fastify-plugin')
+  }
+}
+
 function readResolver (value: FastifyProxOptions['resolver']): ProxyResolver {
   if (typeof value !== 'function') return fixedResolver(value)
   if (value.requireAuth !== undefined && typeof value.requireAuth !== 'function') {
@@ -93,12 +107,19 @@ function readResolver (value: FastifyProxOptions['resolver']): ProxyResolver {
 function readProxyApps (value: FastifyProxOptions['proxyApps'] = {}): Settings['proxyApps'] {
   const apps = Object.entries(value)
   for (const [name, app] of apps) {
-    if (app !== null && typeof app !== 'function') {
+    if (app !== null && !isPlugin(app)) {
       const takes = 'a plugin, or null for a further name of the application'
-      throw new FST_PROX_INVALID_OPTION(`proxyApps[${show(name)}]`, takes, show(app))
+      throw new FST_PROX_INVALID_OPTION(`proxyApps[${show(name)}]`, takes, kindOf(app))
     }
   }
   return apps
+}
+
+/** Whether a value is what `fastify.register` takes: a plugin, a module that exports one as the default, or a promise. */
+function isPlugin (value: unknown): boolean {
+  if (typeof value === 'function') return true
+  const { default: exported, then } = Object(value) as { default?: unknown, then?: unknown }
+  return typeof exported === 'function' || typeof then === 'function'
 }
 
 function withDefaults<T extends object> (value: Partial<T> = {}, defaults: T): T {

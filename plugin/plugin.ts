@@ -10,8 +10,8 @@ import { CertificateAuthority } from './ca/authority'
 import { addClientHelpers } from './clients/client-helpers'
 import { secondaryServers } from './compat/secondary-servers'
 import { directNotice, downloadApp } from './download/app'
-import { FST_PROX_ALREADY_REGISTERED, FST_PROX_INVALID_OPTION, FST_PROX_NOT_AT_ROOT } from './errors'
-import { readOptions } from './options'
+import { FST_PROX_ALREADY_REGISTERED, FST_PROX_INVALID_OPTION } from './errors'
+import { assertAtRoot, readOptions } from './options'
 import type { Settings } from './options'
 import { PrivateRoutes } from './routing/private-routes'
 import { ProxyHosts } from './routing/proxy-hosts'
@@ -31,9 +31,8 @@ const registered = new WeakSet<object>()
 
 const plugin: FastifyPluginAsync<FastifyProxOptions> = async (fastify, options) => {
   const { server } = fastify
-  const prefix = fastify.prefix || (options as { prefix?: string }).prefix
-  if (prefix) throw new FST_PROX_NOT_AT_ROOT(prefix)
   if (registered.has(server)) throw new FST_PROX_ALREADY_REGISTERED()
+  assertAtRoot(fastify, options)
   registered.add(server)
 
   const settings = readOptions(options)
@@ -46,7 +45,7 @@ const plugin: FastifyPluginAsync<FastifyProxOptions> = async (fastify, options) 
   const routes = new PrivateRoutes(fastify)
   const hosts = new ProxyHosts(routes)
   const { name: defaultHost } = hosts.addName(settings.proxyHost, 'proxyHost')
-  const router = new ProxyRouter(fastify, { routes, hosts, resolver, defaultHost })
+  const router = new ProxyRouter({ routes, hosts, resolver, defaultHost })
   const routeConnect = addConnectRoute(fastify, routes)
   interceptRouted(fastify, router)
   registerHosts(fastify, hosts, ca, settings)
@@ -90,10 +89,8 @@ async function loadAuthority (fastify: FastifyInstance, { ca, tls }: Settings): 
 
 function registerHosts (fastify: FastifyInstance, hosts: ProxyHosts, ca: CertificateAuthority, { proxyApps, downloadHost }: Settings): void {
   fastify.addHook('onRoute', (route) => hosts.assignConstrained(route))
-  for (const [name, app] of proxyApps) {
-    const section = hosts.add(name, 'proxyApps')
-    if (app !== null) fastify.register(hosts.context(section, app))
-  }
+  hosts.answerQueries(fastify)
+  hosts.addApps(fastify, proxyApps)
   if (downloadHost !== null) {
     const section = hosts.addName(downloadHost, 'downloadHost')
     fastify.register(hosts.context(section, downloadApp({ ca, host: section.name })))

@@ -80,6 +80,10 @@ t.test('registered wrongly', async (t) => {
   t.match(await rejected((app) => app.register(fastifyProx, { ca }).register(async (child) => { await child.register(fastifyProx, { ca }) })), { code: 'FST_PROX_ALREADY_REGISTERED' })
   t.match(await rejected((app) => app.register(async (child) => { await child.register(fastifyProx, { ca }) }, { prefix: '/a' })), { code: 'FST_PROX_NOT_AT_ROOT', message: /without the prefix \/a$/ })
   t.match(await rejected((app) => app.register(fastifyProx, { ca, prefix: '/b' } as fastifyProx.FastifyProxOptions)), { code: 'FST_PROX_NOT_AT_ROOT', message: /without the prefix \/b$/ })
+  t.match(await rejected((app) => app.register(async (child) => { await child.register(fastifyProx, { ca }) })), {
+    code: 'FST_PROX_NOT_AT_ROOT', message: /at the root of the application, or in a plugin that is wrapped in fastify-plugin$/
+  }, 'as @fastify/autoload registers what is not wrapped')
+  t.equal(await rejected((app) => app.register(fp(async (child) => { await child.register(fastifyProx, { ca }) }))), undefined)
   t.equal(await rejected((app) => app.register(fastifyProx, { ca, prefix: '' } as fastifyProx.FastifyProxOptions)), undefined)
 
   const two = [await create(t), await create(t)]
@@ -103,26 +107,6 @@ t.test('routes registered before, after and beside it', async (t) => {
   for (const host of ['before', 'beside-before', 'beside-after', 'deep', 'after']) {
     t.strictSame(JSON.parse((await proxy.get(`http://${host}.test/`)).body), { url: `/http://${host}.test/`, proxied: true }, host)
   }
-})
-
-t.test('in a context without a prefix', async (t) => {
-  const log = new Log()
-  const app = Fastify({ loggerInstance: log.logger })
-  t.teardown(() => app.close())
-  let child: FastifyInstance | undefined
-  app.register(async (instance) => {
-    child = instance
-    await instance.register(fastifyProx, { ...PROX, ca: { store: new Map() }, proxyApps: { 'app.test': async (app) => { app.get('/', async () => 'app') } } })
-    instance.setErrorHandler(async (_err, _request, reply) => reply.code(418).send('handled'))
-    telling(instance)
-  })
-  app.get('/outside', async () => 'outside')
-  await app.listen({ port: 0, host: LOOPBACK })
-  const proxy = new Proxy(t, child!, log)
-  await serves(t, proxy)
-  t.equal((await proxy.get('http://app.test/')).body, 'app')
-  t.match(await (await proxy.client()).ask('GET', 'http://bad@example.com/'), { status: 418, body: 'handled' })
-  t.equal((await proxy.get('http://fastify-prox/outside')).body, 'outside')
 })
 
 t.test('a proxy that is reached by TLS', async (t) => {

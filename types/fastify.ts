@@ -33,6 +33,11 @@ declare module 'fastify' {
     proxyDispatcher (access?: ProxyAccess): ProxyDispatcher
   }
 
+  interface FastifyContextConfig {
+    /** What a route of fastify-prox itself is for, so that `onRoute` hooks can tell it from those of the application. */
+    fastifyProx?: 'connect' | 'failure' | 'download'
+  }
+
   interface FastifyRequest {
     /** What is known of a proxied request; `null` for a request that was not proxied. */
     readonly proxy: ProxyRequest | null

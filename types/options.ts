@@ -87,11 +87,14 @@ export interface ProxyLimits {
   tunnelsPerClient?: number
 }
 
+/** A plugin of Fastify's, async or with a callback. */
+type Plugin = (instance: FastifyInstance, options: FastifyPluginOptions, done: (err?: Error) => void) => void | Promise<void>
+
 /**
- * A plugin of Fastify's, async or with a callback, that answers one proxy host; `null` for a further name of the
- * application itself.
+ * What answers one proxy host: a plugin, a module that exports one as the default, or a promise of either (`import()`),
+ * as `fastify.register` takes them; `null` for a further name of the application itself.
  */
-export type ProxyApp = ((instance: FastifyInstance, options: FastifyPluginOptions, done: (err?: Error) => void) => void | Promise<void>) | null
+export type ProxyApp = Plugin | { default: Plugin } | Promise<Plugin | { default: Plugin }> | null
 
 export interface FastifyProxOptions {
   /** A fixed prefix, or a function. Default `'/'`. */

@@ -34,9 +34,10 @@ export function downloadApp ({ ca, host }: DownloadOptions): FastifyPluginAsync 
 type App = Parameters<FastifyPluginAsync>[0]
 type Handler = (request: FastifyRequest, reply: FastifyReply) => FastifyReply
 
-/** With HEAD, whatever the application's `exposeHeadRoutes` says. */
+/** Adds a route with HEAD, whatever the application's `exposeHeadRoutes` says, that is in no API document. */
 function get (app: App, url: string, handler: Handler): void {
-  app.get(url, { exposeHeadRoute: true }, handler)
+  const schema: object = { hide: true }
+  app.get(url, { exposeHeadRoute: true, schema, config: { fastifyProx: 'download' } }, handler)
 }
 
 function addDownloads (app: App, ca: PublicCertificate, host: string): void {

@@ -1,160 +1,227 @@
 /**
- * A part of Fastify's route table that only ingress can enter: the routes of proxy hosts, the route of CONNECT, and the
- * one where failures of ingress go. They neither hide nor are hidden by a route of the application, since they are
- * behind a constraint that no client can meet; and each section is under a prefix of its own, since find-my-way holds
- * no more than 31 constrained routes on one path.
+ * Routes that only a proxied request can reach: those of proxy hosts, and the plugin's own. They are in private sections,
+ * one for each proxy host, which have a route table of their own: a router of the same kind and with the same settings
+ * as the application's. So they neither hide nor are hidden by a route of the application, and none of them shows in a
+ * URL.
  *
- * The prefix exists for the router alone. On `route.url` it stands while Fastify adds the route, on `req.url` while
- * Fastify looks one up; hooks, handlers and log lines see the URLs that the application and the client wrote.
+ * Fastify adds each route itself, with all that belongs to it; what differs is the table that it ends in. And Fastify
+ * looks each request up itself; what differs is where a request that belongs to a private section is found. The
+ * constraint `proxyHost` tells the one and the other.
  */
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { RawRequest } from '../../types/options'
+import { routersOf, unsupported } from '../compat/fastify-routers'
+import type { Routers } from '../compat/fastify-routers'
+import { emptyCopyOf, lookupByFind, replaceMethod } from '../compat/find-my-way'
+import type { Constraints, Handle, Router } from '../compat/find-my-way'
+import { FST_ERR_DUPLICATED_ROUTE } from '../errors'
+import { withDecodablePath } from '../http/decodable'
+import { scopeNotFoundHandlers } from './not-found'
 
 /** The constraint's name, which is public: routes of the application may use it, with a proxy host as the value. */
 export const CONSTRAINT = 'proxyHost'
 
-const ROOT = '/~fastify-prox'
+const kSection = Symbol('fastify-prox.section')
 
-const kDestination = Symbol('fastify-prox.destination')
-
-/** One group of private routes: those of a proxy host, say. */
+/** A group of private routes: those of a proxy host, say. */
 export interface PrivateSection {
   readonly name: string
-  readonly prefix: string
-  /** Whether it has routes at all. */
-  occupied: boolean
+  /** `null`: it has no routes. */
+  table: Router | null
+  /** Its not-found handlers; `null`: it has none. */
+  notFound: Router | null
+  /** Whether each request of the section is for its one route, whatever the method and the URL. */
+  readonly single: boolean
 }
 
-/** A request on its way into a section, and what it is to be again when the router has found the route. */
-interface Destination {
-  readonly section: PrivateSection
-  readonly raw: RoutedRequest
-  /** What the route was declared with; `null`: the request's own path, if the section has a route for it. */
-  readonly route: { readonly method: string, readonly path: string } | null
-  visibleUrl: string
-  readonly visibleMethod: string
-}
+type SectionedRequest = Pick<RawRequest, 'headers'> & { method?: string, url?: string, [kSection]?: PrivateSection }
+type SectionedContext = FastifyInstance & { [kSection]?: PrivateSection }
 
-type RoutedRequest = Pick<RawRequest, 'headers'> & { method?: string, url?: string, [kDestination]?: Destination }
+/** Where requests belong that are for the application, but have a path that its router cannot decode. */
+const APPLICATION: PrivateSection = { name: 'application', table: null, notFound: null, single: false }
 
 export class PrivateRoutes {
   readonly #fastify: FastifyInstance
-  readonly #assigned = new WeakSet<RouteOptions>()
-  /** The route that Fastify is about to add to its router, when all `onRoute` hooks have run. */
-  #adding: RouteOptions | null = null
-  #sections = 0
+  readonly #routers: Routers
+  readonly #sections = new Map<string, PrivateSection>()
 
+  /** @throws FST_PROX_UNSUPPORTED_FASTIFY */
   constructor (fastify: FastifyInstance) {
     this.#fastify = fastify
+    this.#routers = routersOf(fastify)
     fastify.addConstraintStrategy({
       name: CONSTRAINT,
-      storage: () => new SectionMap(),
-      deriveConstraint: (raw: RoutedRequest) => this.#derive(raw),
-      validate: () => { this.#adding = null },
+      storage: () => new Map(),
+      deriveConstraint: (raw: SectionedRequest) => raw[kSection],
+      // What this class does not find is found by nobody.
       mustMatchWhenDerived: true
     })
+    this.#addRoutes()
+    this.#findRoutes()
+    this.#printRoutes()
   }
 
+  /** Adds a private section. Its routes are those of its `context`, and those with its name as their constraint. */
   addSection (name: string): PrivateSection {
-    return { name, prefix: `${ROOT}/${this.#sections++}`, occupied: false }
+    const section: PrivateSection = { name, table: null, notFound: null, single: false }
+    this.#sections.set(name, section)
+    return section
+  }
+
+  /** Adds a section with one route, of the plugin's own, where `routeTo` leads; hooks can tell it by `config`. */
+  addRoute (name: 'connect' | 'failure', options: Pick<RouteOptions, 'onRequest' | 'handler'>): PrivateSection {
+    const section: PrivateSection = { name, table: null, notFound: null, single: true }
+    const fastify = this.#fastify
+    fastify.register(async (child) => {
+      this.#setSection(child, section)
+      child.route({
+        ...options,
+        method: 'GET',
+        url: '/',
+        // The application may set its own when this route is there already.
+        errorHandler: (err, request, reply) => fastify.errorHandler(err, request, reply),
+        exposeHeadRoute: false,
+        // @fastify/swagger leaves it out.
+        schema: { hide: true } as object,
+        config: { fastifyProx: name }
+      })
+      if (section.table === null) throw unsupported(fastify, 'it adds routes otherwise')
+    })
+    return section
+  }
+
+  /** The section that routes of a context belong to. */
+  sectionOf (context: FastifyInstance): PrivateSection | undefined {
+    return (context as SectionedContext)[kSection]
+  }
+
+  /** Has the routes and the not-found handlers of a context, and of those in it, belong to a section. */
+  enclose (section: PrivateSection, context: FastifyInstance): void {
+    this.#setSection(context, section)
+    context.addHook('onRoute', (route) => this.assign(section, route))
+    scopeNotFoundHandlers(context, this.#routers)
+  }
+
+  /** Moves a route into a section, unless it is in one; to be called from an `onRoute` hook. */
+  assign (section: PrivateSection, route: RouteOptions): void {
+    route.constraints = { [CONSTRAINT]: section.name, ...route.constraints }
+  }
+
+  /** Has a request answered by the route of a section that `addRoute` returned. */
+  routeTo (section: PrivateSection, raw: SectionedRequest, visibleUrl: string): void {
+    raw.url = visibleUrl
+    raw[kSection] = section
   }
 
   /**
-   * Moves a route into a section, the first that asks; to be called from an `onRoute` hook. Other hooks, before and
-   * after, see its URL as it was; what they see of the move is the constraint.
+   * Has a request for `url` answered by a route of the section, if there is one, else by a not-found handler of the
+   * section, if there is one, and else by the application.
    */
-  assign (section: PrivateSection, route: RouteOptions): void {
-    if (this.#assigned.has(route)) return
-    this.#assigned.add(route)
-    section.occupied = true
-    route.constraints = { ...route.constraints, [CONSTRAINT]: section.name }
-
-    // Fastify reads the logger's factory after the hooks and before the URL that it hands to the router, which then
-    // validates the constraints. A setter, since one route may be added twice: with and without a trailing slash.
-    const { childLoggerFactory } = route
-    let { url } = route
-    Object.defineProperties(route, {
-      url: {
-        get: () => this.#adding === route ? privateUrl(section, url) : url,
-        set: (value: string) => { url = value }
-      },
-      childLoggerFactory: {
-        get: () => {
-          this.#adding = route
-          return childLoggerFactory
-        },
-        enumerable: false
-      }
-    })
-  }
-
-  /** Whether the section has a route of exactly this path, which may have parameters. */
-  hasPath (section: PrivateSection, method: string, path: string): boolean {
-    return this.#fastify.hasRoute({ method, url: section.prefix + path, constraints: { [CONSTRAINT]: section.name } })
-  }
-
-  /** Has a request routed by this route of the section; hooks and handlers will see `visibleUrl`, and its own method. */
-  routeTo (section: PrivateSection, raw: RoutedRequest, path: string, visibleUrl: string, method = raw.method!): void {
-    raw.url = visibleUrl
-    raw[kDestination] = { section, raw, route: { method, path }, visibleUrl, visibleMethod: raw.method! }
-  }
-
-  /** Has a request for `url` routed by a route of the section, if there is one, and else by one of the application. */
-  tryRoute (section: PrivateSection, raw: RoutedRequest, url: string): void {
+  tryRoute (section: PrivateSection, raw: SectionedRequest, url: string): void {
     raw.url = url
-    if (!section.occupied) return
-    raw[kDestination] = { section, raw, route: null, visibleUrl: url, visibleMethod: raw.method! }
+    raw[kSection] = section
   }
 
-  /** Called by the router at the start of a lookup; the next thing it does is to read the request's method and URL. */
-  #derive (raw: RoutedRequest): Destination | undefined {
-    const destination = raw[kDestination]
-    if (destination === undefined) return undefined
-    raw[kDestination] = undefined
-    const { section, route } = destination
-    if (route === null) {
-      // Fastify's option `rewriteUrl` may have written another one.
-      destination.visibleUrl = raw.url!
-      const url = section.prefix + destination.visibleUrl
-      if (!this.#has(section, raw, url)) return undefined
-      raw.url = url
-    } else {
-      raw.method = route.method
-      raw.url = section.prefix + route.path
+  /** Has a request for `url` answered by the application. */
+  routeToApplication (raw: SectionedRequest, url: string): void {
+    raw.url = url
+    if (url.includes('%')) raw[kSection] = APPLICATION
+  }
+
+  #setSection (context: SectionedContext, section: PrivateSection): void {
+    context[kSection] = section
+  }
+
+  /** Has routes and not-found handlers end in the tables that they belong to. */
+  #addRoutes (): void {
+    const { router, notFoundRouter } = this.#routers
+    const { on, addConstraintStrategy } = router
+    router.on = (method, path, options, handler, store) => {
+      const { [CONSTRAINT]: name, ...constraints } = options.constraints ?? {}
+      const section = typeof name === 'string' ? this.#sections.get(name) : contextSection(store)
+      if (section === undefined) return on.call(router, method, path, options, handler, store)
+      section.table ??= emptyCopyOf(router)
+      try {
+        section.table.on(method, path, { constraints }, handler, store)
+      } catch (err) {
+        throw withSection(err, section, method, path)
+      }
     }
-    return destination
+    router.addConstraintStrategy = (strategy) => {
+      addConstraintStrategy.call(router, strategy)
+      for (const { table } of this.#sections.values()) table?._rebuild(table.routes)
+    }
+
+    const { all } = notFoundRouter
+    notFoundRouter.all = (path, handler, store) => {
+      const section = contextSection(store)
+      if (section === undefined) return all.call(notFoundRouter, path, handler, store)
+      section.notFound ??= emptyCopyOf(notFoundRouter)
+      section.notFound.all(path, handler, store)
+    }
   }
 
-  #has ({ name }: PrivateSection, { method, headers }: RoutedRequest, url: string): boolean {
-    const constraints: Record<string, unknown> = { [CONSTRAINT]: name, host: headers.host }
-    const version = headers['accept-version']
-    if (version !== undefined) constraints.version = version
-    const found: Found | null = this.#fastify.findRoute({ method: method!, url, constraints })
-    // Where the router cannot read a path, it finds what answers so, with the path: that is for the application.
-    return found !== null && found.searchParams !== undefined
+  /** Has requests found in the tables that they belong to. */
+  #findRoutes (): void {
+    const { router, notFoundRouter } = this.#routers
+    replaceMethod(router, 'find', (original) => (method, path, constraints) => {
+      const section = constraints?.[CONSTRAINT] as PrivateSection | string | undefined
+      if (section === undefined) return original.method.call(router, method, path, constraints)
+      if (typeof section === 'string') {
+        return this.#sections.get(section)?.table?.find(method, path, { ...constraints, [CONSTRAINT]: undefined }) ?? null
+      }
+      constraints![CONSTRAINT] = undefined
+      return findInSection(section, method, path, constraints!) ??
+        original.method.call(router, method, withDecodablePath(path), constraints)
+    })
+    const lookup = lookupByFind(router)
+    replaceMethod(router, 'lookup', (original) => (raw, response, context, done) =>
+      ((raw as SectionedRequest)[kSection] === undefined ? original.method : lookup).call(router, raw, response, context, done))
+    replaceMethod(notFoundRouter, 'lookup', (original) => (raw, response, context, done) => {
+      const { [kSection]: section, method, url } = raw as SectionedRequest
+      if (section === undefined) return original.method.call(notFoundRouter, raw, response, context, done)
+      return notFoundRouter.callHandler(notFoundRouter.find(method!, withDecodablePath(url!)), raw, response)
+    })
+
+    const { compile, findRoute } = router
+    router.compile = () => {
+      for (const { table } of this.#sections.values()) table?.compile?.()
+      return compile?.call(router)
+    }
+    router.findRoute = (method, path, constraints = {}) => {
+      const { [CONSTRAINT]: name, ...others } = constraints
+      if (name === undefined) return findRoute.call(router, method, path, constraints)
+      return this.#sections.get(name as string)?.table?.findRoute(method, path, others) ?? null
+    }
+  }
+
+  /** Has `printRoutes` print the tables of proxy hosts below that of the application, each below its name. */
+  #printRoutes (): void {
+    const { printRoutes } = this.#fastify
+    this.#fastify.printRoutes = (options = {}) => {
+      // Fastify fills in the options.
+      const tables = [printRoutes.call(this.#fastify, options)]
+      for (const { name, table } of this.#sections.values()) {
+        if (table !== null) tables.push(`${name}\n${table.prettyPrint(options)}`)
+      }
+      return tables.join('\n')
+    }
   }
 }
 
-type Found = Partial<ReturnType<FastifyInstance['findRoute']>>
-
-/** What the router refuses to add, anything but a path or `*`, it is to refuse here too. */
-function privateUrl ({ prefix }: PrivateSection, url: string): string {
-  if (url === '*') return `${prefix}/*`
-  return url[0] === '/' ? prefix + url : url
+function findInSection ({ table, notFound, single }: PrivateSection, method: string, path: string, constraints: Constraints): Handle | null {
+  if (single) return table!.find('GET', '/', constraints)
+  if (table === null && notFound === null) return null
+  const decodable = withDecodablePath(path)
+  return table?.find(method, decodable, constraints) ?? notFound?.find(method, decodable) ?? null
 }
 
-/** By name of a section. That the router asks for an destination is the sign that it has read the URL. */
-class SectionMap<Routes> {
-  readonly #routes = new Map<string, Routes>()
+/** The section of the context that a route is of. */
+function contextSection (store: unknown): PrivateSection | undefined {
+  return (store as { server: SectionedContext }).server[kSection]
+}
 
-  get (key: string | Destination): Routes | null {
-    if (typeof key === 'string') return this.#routes.get(key) ?? null
-    key.raw.url = key.visibleUrl
-    key.raw.method = key.visibleMethod
-    return this.get(key.section.name)
-  }
-
-  set (name: string, routes: Routes): void {
-    this.#routes.set(name, routes)
-  }
+function withSection (err: unknown, section: PrivateSection, method: string | string[], path: string): unknown {
+  if (!(err instanceof Error) || !err.message.includes('already declared')) return err
+  return new FST_ERR_DUPLICATED_ROUTE(section.name, String(method), path)
 }

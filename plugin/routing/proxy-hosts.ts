@@ -1,13 +1,17 @@
 /** Proxy hosts: names that the application answers itself, each with a section of private routes of its own. */
-import type { FastifyPluginAsync, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, RouteOptions } from 'fastify'
 import type { ProxyApp } from '../../types/options'
 import { FST_PROX_INVALID_OPTION, show } from '../errors'
-import { keepNotFoundHandlers } from './not-found'
 import type { PrivateRoutes, PrivateSection } from './private-routes'
 import { CONSTRAINT } from './private-routes'
 import { parseUnicodeHost } from '../http/host'
 
 const WILDCARD = '*.'
+
+/** What `hasRoute` and `findRoute` take. */
+interface RouteQuery {
+  constraints?: Record<string, unknown>
+}
 
 export class ProxyHosts {
   readonly #routes: PrivateRoutes
@@ -39,9 +43,28 @@ export class ProxyHosts {
     const wildcard = name.startsWith(WILDCARD)
     const hostname = parseUnicodeHost(wildcard ? name.slice(WILDCARD.length) : name)
     if (hostname === null) {
-      throw new FST_PROX_INVALID_OPTION(option, 'host names such as "api.example.com" or "*.example.com", without port', show(name))
+      const all = name === '*' ? ' (for all hosts there is the option resolver)' : ''
+      throw new FST_PROX_INVALID_OPTION(
+        option, `host names such as "api.example.com" or "*.example.com", without port${all}`, show(name))
     }
     return this.#addTo(wildcard ? this.#wildcards : this.#exact, hostname, wildcard ? WILDCARD + hostname : hostname)
+  }
+
+  /**
+   * Adds the proxy hosts of the option `proxyApps`, with the contexts of their apps.
+   * @throws FST_PROX_INVALID_OPTION for two spellings of one host
+   */
+  addApps (fastify: FastifyInstance, apps: ReadonlyArray<readonly [name: string, app: ProxyApp]>): void {
+    const spellings = new Map<PrivateSection, string>()
+    for (const [name, app] of apps) {
+      const section = this.add(name, 'proxyApps')
+      const other = spellings.get(section)
+      if (other !== undefined) {
+        throw new FST_PROX_INVALID_OPTION('proxyApps', 'each host once', `${show(other)} and ${show(name)}`)
+      }
+      spellings.set(section, name)
+      if (app !== null) fastify.register(this.context(section, app))
+    }
   }
 
   /** The same for a name that is shown to clients, and so is not for a wildcard. */
@@ -53,24 +76,42 @@ export class ProxyHosts {
     return this.#addTo(this.#exact, hostname, hostname)
   }
 
-  /** Routes with `constraints: { proxyHost }` answer that proxy host. */
+  /** Has routes with `constraints: { proxyHost }` answer that proxy host; to be called from an `onRoute` hook. */
   assignConstrained (route: RouteOptions): void {
     const name: unknown = route.constraints?.[CONSTRAINT]
     if (name === undefined) return
-    if (typeof name !== 'string') {
-      throw new FST_PROX_INVALID_OPTION(`constraints.${CONSTRAINT}`, 'a host name', show(name))
-    }
-    this.#routes.assign(this.add(name, `constraints.${CONSTRAINT}`), route)
+    route.constraints = { ...route.constraints, [CONSTRAINT]: this.#constraint(name).name }
   }
 
   /** A plugin that gives `app` a context of its own, all the routes of which answer one proxy host. */
   context (section: PrivateSection, app: NonNullable<ProxyApp>): FastifyPluginAsync {
     return async (child) => {
-      child.addHook('onRoute', (route) => this.#routes.assign(section, route))
-      const addNotFoundHandlers = keepNotFoundHandlers(child, this.#routes, section)
+      this.#routes.enclose(section, child)
       await child.register(app as FastifyPluginAsync)
-      addNotFoundHandlers()
     }
+  }
+
+  /**
+   * Has `hasRoute` and `findRoute` find the routes of proxy hosts: with the constraint `proxyHost`, and in the context
+   * of a proxy app without.
+   */
+  answerQueries (fastify: FastifyInstance): void {
+    const { hasRoute, findRoute } = fastify
+    const hosts = this
+    fastify.hasRoute = function (query) { return hasRoute.call(this, hosts.#located(this, query)) }
+    fastify.findRoute = function (query) { return findRoute.call(this, hosts.#located(this, query)) }
+  }
+
+  #located<Query extends RouteQuery> (context: FastifyInstance, query: Query): Query {
+    const name = query.constraints?.[CONSTRAINT] ?? this.#routes.sectionOf(context)?.name
+    if (name === undefined) return query
+    return { ...query, constraints: { ...query.constraints, [CONSTRAINT]: this.#constraint(name).name } }
+  }
+
+  #constraint (name: unknown): PrivateSection {
+    const option = `constraints.${CONSTRAINT}`
+    if (typeof name !== 'string') throw new FST_PROX_INVALID_OPTION(option, 'a host name', show(name))
+    return this.add(name, option)
   }
 
   #addTo (table: Map<string, PrivateSection>, hostname: string, name: string): PrivateSection {

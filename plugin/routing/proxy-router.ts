@@ -1,8 +1,8 @@
 /**
  * Routes proxied requests: from here on a request's full URL is known, `request.proxy` is set, its fields are those that
- * a route may see, and `req.url` is the URL of a route. Only this file and `private-routes` write `req.url`.
+ * a route may see, and `req.url` is the URL of a route. Only `private-routes` writes `req.url`.
  */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ProxyCredentials, ProxyResolver, RawRequest, ResolverContext } from '../../types/options'
 import type { ProxyRequest, ProxyTunnel } from '../../types/request'
 import { FST_PROX_BAD_RESOLUTION, FST_PROX_BAD_TARGET, FST_PROX_NO_RESOLUTION, kindOf } from '../errors'
@@ -65,10 +65,9 @@ export class ProxyRouter {
   readonly #options: ProxyRouterOptions
   readonly #failureSection: PrivateSection
 
-  constructor (fastify: FastifyInstance, options: ProxyRouterOptions) {
+  constructor (options: ProxyRouterOptions) {
     this.#options = options
-    this.#failureSection = options.routes.addSection('errors of the proxy')
-    this.#addFailureRoute(fastify)
+    this.#failureSection = addFailureRoute(options.routes)
   }
 
   /** Routes a request whose target is the absolute-form `url` (RFC 9112 3.2.2). */
@@ -107,7 +106,7 @@ export class ProxyRouter {
     stripHopByHop(raw)
     redactHost(raw)
     failures.set(raw, err || new FST_PROX_NO_RESOLUTION())
-    this.#options.routes.routeTo(this.#failureSection, raw, '/', redactUserinfo(originalUrl), 'GET')
+    this.#options.routes.routeTo(this.#failureSection, raw, redactUserinfo(originalUrl))
   }
 
   #route (arrival: Arrival): void | Promise<void> {
@@ -153,31 +152,17 @@ export class ProxyRouter {
     if (typeof resolved !== 'string' || resolved[0] !== '/') {
       return this.routeToErrorHandler(raw, new FST_PROX_BAD_RESOLUTION(kindOf(resolved)))
     }
-    raw.url = resolved
+    this.#options.routes.routeToApplication(raw, resolved)
   }
+}
 
-  /** Adds the route that hands errors to the error handler: one for every method, supported or not. */
-  #addFailureRoute (fastify: FastifyInstance): void {
-    const { routes } = this.#options
-    // As a hook, before the body is read: it is not asked for any more.
-    const fail = async ({ raw }: FastifyRequest, reply: FastifyReply): Promise<never> => {
-      stripProxyAuthorization(raw)
-      const failure = failures.get(raw)
-      if (failure instanceof ChallengeError) reply.header('proxy-authenticate', failure.challenge)
-      throw failure
-    }
-    fastify.register(async (child) => {
-      child.addHook('onRoute', (route) => routes.assign(this.#failureSection, route))
-      child.route({
-        method: 'GET',
-        url: '/',
-        onRequest: fail,
-        handler: fail,
-        // The application may set its own when this route is there already.
-        errorHandler: (err, request, reply) => fastify.errorHandler(err, request, reply),
-        exposeHeadRoute: false,
-        schema: { hide: true } as object
-      })
-    })
+/** Adds the route that hands errors to the error handler, before the body is read: it is not asked for any more. */
+function addFailureRoute (routes: PrivateRoutes): PrivateSection {
+  const fail = async ({ raw }: FastifyRequest, reply: FastifyReply): Promise<never> => {
+    stripProxyAuthorization(raw)
+    const failure = failures.get(raw)
+    if (failure instanceof ChallengeError) reply.header('proxy-authenticate', failure.challenge)
+    throw failure
   }
+  return routes.addRoute('failure', { onRequest: fail, handler: fail })
 }

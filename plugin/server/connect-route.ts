@@ -11,7 +11,7 @@ import {
 import { ChallengeError, readCredentials } from '../http/credentials'
 import { stripHopByHop } from '../http/headers'
 import { parseAuthority, redactTarget } from '../http/target'
-import type { PrivateRoutes, PrivateSection } from '../routing/private-routes'
+import type { PrivateRoutes } from '../routing/private-routes'
 import type { Tunnel } from '../tunnel/tunnel'
 import type { TunnelRequest } from '../tunnel/tunnel'
 import type { ConnectPolicy } from './policy'
@@ -40,9 +40,7 @@ export type RouteConnect = (raw: RawRequest, target: string, pending: PendingCon
 
 /** Adds the route, which no other request can reach. */
 export function addConnectRoute (fastify: FastifyInstance, routes: PrivateRoutes): RouteConnect {
-  const section: PrivateSection = routes.addSection('CONNECT')
-  if (!fastify.supportedMethods.includes('CONNECT')) fastify.addHttpMethod('CONNECT')
-
+  const section = routes.addRoute('connect', { handler: openTunnel })
   // Before the hooks that follow, which may take their time, and after the application's earlier ones.
   fastify.addHook('onRequest', (request, reply, done) => {
     const pending = request.raw.method === 'CONNECT' ? pendingConnects.get(request.raw) : undefined
@@ -52,20 +50,9 @@ export function addConnectRoute (fastify: FastifyInstance, routes: PrivateRoutes
     }
     done()
   })
-  fastify.register(async (child) => {
-    child.addHook('onRoute', (route) => routes.assign(section, route))
-    child.route({
-      method: 'CONNECT',
-      url: '/',
-      handler: openTunnel,
-      // The application may set its own when this route is there already.
-      errorHandler: (err, request, reply) => fastify.errorHandler(err, request, reply),
-      schema: { hide: true } as object
-    })
-  })
   return (raw, target, pending) => {
     pendingConnects.set(raw, pending)
-    routes.routeTo(section, raw, '/', target)
+    routes.routeTo(section, raw, target)
   }
 }
 

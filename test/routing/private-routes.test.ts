@@ -1,4 +1,5 @@
 /** Nobody sees the private part of the route table, and every setting of Fastify's router holds in it. */
+import swagger from '@fastify/swagger'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyPluginAsync, FastifyServerOptions, RouteOptions } from 'fastify'
 import t from 'tap'
@@ -153,15 +154,19 @@ t.test('settings of the router', async (t) => {
   }
 })
 
-t.test('printRoutes has them all, and says the same every time', async (t) => {
-  const print = async (): Promise<string> => {
-    const { app } = await create(t, { prox: { proxyApps: { 'app.test': async (app) => { app.get('/in-app', async () => 'app') } } } })
+t.test('printRoutes prints the routes of each proxy host below its name, and the same every time', async (t) => {
+  const print = async (): Promise<string[]> => {
+    const { app } = await create(t, {
+      prox: { downloadHost: false, proxyApps: { 'app.test': async (app) => { app.get('/in-app', async () => 'app') }, 'none.test': null } }
+    }, (app) => { app.get('/main', async () => 'main') })
     await app.ready()
-    return app.printRoutes({ commonPrefix: false })
+    return [app.printRoutes({ commonPrefix: false }), app.printRoutes(), app.printRoutes({ method: 'GET', includeHooks: true })]
   }
   const printed = await print()
-  t.match(printed, /in-app \(GET, HEAD\) {"proxyHost":"app\.test"}/)
-  t.equal(await print(), printed)
+  t.equal(printed[0], '└── /main (GET, HEAD)\n\napp.test\n└── /in-app (GET, HEAD)\n')
+  t.match(printed[1], /main[^]*\napp\.test\n[^]*in-app/)
+  t.match(printed[2], /main[^]*\napp\.test\n[^]*in-app/)
+  t.strictSame(await print(), printed)
 })
 
 t.test('HEAD routes are there where the application has them', async (t) => {
@@ -206,13 +211,39 @@ t.test('other constraints', async (t) => {
         app.get('/', async ({ url }) => `app ${url}`)
       }, (app) => {
         app.get('/*', { constraints: { colour: 'red' } }, async () => 'red main')
+        app.get('/one', { constraints: { colour: 'red', proxyHost: 'one.test' } }, async () => 'red one')
         app.get('/*', async () => 'main')
       })
       t.equal((await proxy.get('http://app.test/', { 'x-colour': 'red' })).body, 'red app')
+      t.equal((await proxy.get('http://one.test/one', { 'x-colour': 'red' })).body, 'red one')
+      t.equal((await proxy.get('http://one.test/one', { 'x-colour': 'blue' })).body, 'main')
       t.equal((await proxy.get('http://app.test/')).body, 'app /')
       t.equal((await proxy.get('http://app.test/a', { 'x-colour': 'red' })).body, 'red main')
       t.equal((await proxy.get('http://app.test/a')).body, 'main')
       t.equal((await proxy.get('http://bad@app.test/')).status, 400)
     })
   }
+})
+
+t.test("routes of the plugin's own are in no API document, and hooks can tell them", async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const own: string[] = []
+  await app.register(swagger)
+  app.addHook('onRoute', ({ method, url, schema, config }) => {
+    const { hide } = schema as { hide?: boolean }
+    if (config?.fastifyProx !== undefined) own.push(`${config.fastifyProx} ${String(method)} ${url} ${String(hide)}`)
+  })
+  await app.register(fastifyProx, {
+    ca: { store: new Map() },
+    proxyApps: { 'app.test': async (app) => { app.get('/in-app', async () => 'app') } }
+  })
+  app.get('/main', async () => 'main')
+  await app.ready()
+  t.strictSame(Object.keys(app.swagger().paths!).sort(), ['/in-app', '/main'])
+  const downloads = ['', '/', '/trusted.css', '/env', '/pem', '/cer', '/p12', '/mobileconfig'].map((path) => `/download${path}`)
+  const get = [...downloads, '/proxy.pac'].map((url) => `download GET ${url} true`)
+  t.strictSame(new Set(own), new Set([
+    'connect GET / true', 'failure GET / true', ...get.filter((line) => !line.endsWith('/ true')), ...get.map((line) => line.replace('GET', 'HEAD'))
+  ]))
 })
