@@ -231,7 +231,7 @@ t.test("routes of the plugin's own are in no API document, and hooks can tell th
   const own: string[] = []
   await app.register(swagger)
   app.addHook('onRoute', ({ method, url, schema, config }) => {
-    const { hide } = schema as { hide?: boolean }
+    const { hide } = (schema ?? {}) as { hide?: boolean }
     if (config?.fastifyProx !== undefined) own.push(`${config.fastifyProx} ${String(method)} ${url} ${String(hide)}`)
   })
   await app.register(fastifyProx, {
