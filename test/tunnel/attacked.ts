@@ -1,0 +1,179 @@
+/**
+ * A proxy in a process of its own that HTTP/2 frames are thrown at, by four ways in.
+ *
+ *   const attacked = await Attacked.start(t)
+ *   await attacked.attack('plain', [Buffer.concat(frames)])     one connection, a write each
+ *   await attacked.settled()                                    it lives, serves, and nothing is open; or throws
+ */
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import http2 from 'node:http2'
+import net from 'node:net'
+import tls from 'node:tls'
+import type { Duplex } from 'node:stream'
+import type { Test } from 'tap'
+import { ACK, TYPE, ping } from '../support/http2-frames'
+
+export interface AttackedPorts {
+  readonly http1: number
+  readonly http2: number
+  readonly ca: string
+}
+
+export interface AttackedCounts {
+  readonly connections: number
+  readonly tunnels: number
+}
+
+/** A tunnel, TLS in a tunnel, a tunnel over HTTP/2 (and TLS in it), the proxy's own HTTP/2. */
+export const WAYS = ['plain', 'tls', 'over HTTP/2', 'TLS over HTTP/2', 'direct'] as const
+
+export type Way = typeof WAYS[number]
+
+/** How long something may take that has to happen, in milliseconds. */
+const BOUND = 10_000
+
+/** What a server is asked last: when it answers, it has seen all the rest. */
+const LAST = Buffer.from('the last')
+const LAST_ACK = ping(LAST, ACK)
+
+interface Carrier {
+  readonly stream: Duplex
+  /** What the client is reset by. */
+  reset (): void
+}
+
+export class Attacked {
+  readonly #child: ChildProcess
+  #ports: AttackedPorts = { http1: 0, http2: 0, ca: '' }
+  #stderr = ''
+
+  static async start (t: Test): Promise<Attacked> {
+    const child = fork(join(__dirname, 'attacked-server.ts'), { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] })
+    const attacked = new Attacked(child)
+    t.teardown(async () => {
+      if (!attacked.alive) return
+      const exited = once(child, 'exit')
+      child.disconnect()
+      await exited
+    })
+    const [ports] = await once(child, 'message') as [AttackedPorts]
+    attacked.#ports = ports
+    return attacked
+  }
+
+  constructor (child: ChildProcess) {
+    this.#child = child.setMaxListeners(0)
+    child.stderr!.on('data', (bytes: Buffer) => { this.#stderr += bytes.toString() })
+  }
+
+  get alive (): boolean { return this.#child.exitCode === null && this.#child.signalCode === null }
+
+  /**
+   * Sends what it is given on a connection of its own, waits until the server has seen it or closed, and leaves.
+   * @param vanish resets the connection right behind the writes
+   */
+  async attack (way: Way, writes: Buffer[], vanish = false): Promise<void> {
+    const { stream, reset } = await this.#open(way).catch((err) => this.#throwIfDead(err))
+    try {
+      let received = Buffer.alloc(0)
+      const seen = new Promise<void>((resolve) => {
+        stream.on('data', (bytes: Buffer) => {
+          received = Buffer.concat([received, bytes])
+          if (isAnswered(received)) resolve()
+        })
+        for (const event of ['end', 'close']) stream.on(event, () => resolve())
+      })
+      for (const bytes of writes) {
+        if (!stream.writable) break
+        stream.write(bytes)
+        if (writes.length > 1) await new Promise(setImmediate)
+      }
+      if (vanish) return
+      if (stream.writable) stream.write(ping(LAST))
+      await bounded(seen, () => `neither an answer nor an end: ${received.toString('hex')}`)
+    } finally {
+      reset()
+    }
+  }
+
+  /** @throws when the process has ended, a good client gets no answer, or a tunnel or a connection stays */
+  async settled (): Promise<void> {
+    await this.#serve().catch((err) => this.#throwIfDead(err))
+    let counts = await this.#count()
+    for (const end = Date.now() + BOUND; counts.connections + counts.tunnels > 0; counts = await this.#count()) {
+      if (Date.now() > end) throw new Error(`left behind: ${JSON.stringify(counts)}`)
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+  }
+
+  async #serve (): Promise<void> {
+    const { stream, reset } = await this.#open('plain')
+    stream.write('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n')
+    const [answer] = await once(stream, 'data') as [Buffer]
+    reset()
+    if (!answer.toString().startsWith('HTTP/1.1 200')) throw new Error(`a good client got ${answer.toString()}`)
+  }
+
+  async #count (): Promise<AttackedCounts> {
+    if (this.#child.connected) this.#child.send('count')
+    return await Promise.race([once(this.#child, 'message'), once(this.#child, 'exit').then(() => this.#throwIfDead())])
+      .then(([counts]) => counts as AttackedCounts)
+  }
+
+  /** Says how the process ended, if it did: its connections end a little before it does. */
+  async #throwIfDead (err = new Error('the process has ended')): Promise<never> {
+    await Promise.race([once(this.#child, 'exit'), new Promise((resolve) => setTimeout(resolve, 500).unref())])
+    if (this.alive) throw err
+    throw new Error(`the process ended: ${this.#stderr}`)
+  }
+
+  async #open (way: Way): Promise<Carrier> {
+    const direct = way === 'direct' || way.endsWith('over HTTP/2')
+    const socket = net.connect({ host: '127.0.0.1', port: direct ? this.#ports.http2 : this.#ports.http1, noDelay: true })
+    socket.on('error', () => {})
+    const reset = (): void => { socket.resetAndDestroy() }
+    await once(socket, 'connect')
+    if (way === 'direct') return { stream: await this.#secure(socket, 'localhost'), reset }
+    const tunnel = direct ? await this.#connectHttp2(socket) : await connectHttp1(socket)
+    return { stream: way === 'plain' || way === 'over HTTP/2' ? tunnel : await this.#secure(tunnel, 'a.test'), reset }
+  }
+
+  async #connectHttp2 (socket: net.Socket): Promise<Duplex> {
+    const secured = await this.#secure(socket, 'localhost')
+    const session = http2.connect('https://localhost', { createConnection: () => secured })
+    session.on('error', () => {})
+    const stream = session.request({ ':method': 'CONNECT', ':authority': 'a.test:80' }, { endStream: false })
+    stream.on('error', () => {})
+    await once(stream, 'response')
+    return stream
+  }
+
+  async #secure (socket: Duplex, host: string): Promise<tls.TLSSocket> {
+    const secured = tls.connect({ socket, host, servername: host, ca: this.#ports.ca, ALPNProtocols: ['h2'] })
+    await once(secured, 'secureConnect')
+    return secured.on('error', () => {})
+  }
+}
+
+async function connectHttp1 (socket: net.Socket): Promise<net.Socket> {
+  socket.write('CONNECT a.test:80 HTTP/1.1\r\nHost: a.test:80\r\n\r\n')
+  await once(socket, 'data')
+  return socket
+}
+
+/** Whether the server has seen the last frame, or said that it goes. */
+function isAnswered (received: Buffer): boolean {
+  for (let at = 0; at + 9 <= received.length; at += 9 + received.readUIntBE(at, 3)) {
+    if (received[at + 3] === TYPE.GOAWAY || received.subarray(at, at + LAST_ACK.length).equals(LAST_ACK)) return true
+  }
+  return false
+}
+
+async function bounded (promise: Promise<void>, describe: () => string): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => { timer = setTimeout(() => reject(new Error(describe())), BOUND) })
+  await Promise.race([promise, late]).finally(() => clearTimeout(timer))
+}

@@ -1,0 +1,91 @@
+/**
+ * HTTP/2 frames that take back, contradict or break what the frame before them has begun, by every way in and with
+ * every split: the process lives, good clients are served, nothing stays.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import {
+  END_STREAM, PREFACE, TYPE, data, frame, goaway, headers, ping, priority, pushPromise, request, rstStream, settings, windowUpdate
+} from '../support/http2-frames'
+import { Attacked, WAYS } from './attacked'
+
+const OPEN = { endStream: false }
+const POST = { ':method': 'POST', 'content-type': 'text/plain' }
+
+const FIRST_FRAMES: Record<string, Buffer[]> = {
+  'a GET': headers(1, request()),
+  'a HEAD': headers(1, request({ ':method': 'HEAD' })),
+  'a POST whose body goes on': [...headers(1, request(POST), OPEN), data(1, 'half')],
+  'a CONNECT': headers(1, { ':method': 'CONNECT', ':authority': 'b.test:443' }, OPEN),
+  'fields of 20 kB': headers(1, request(Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`x-${i}`, 'v'.repeat(1_000)])))),
+  'Expect: 100-continue': headers(1, request({ ...POST, expect: '100-continue' }), OPEN),
+  'a response that streams': headers(1, request({ ':path': '/stream' })),
+  'a resolver that waits': headers(1, request({ ':path': '/resolved' })),
+  'an upload that is read slowly': [
+    ...headers(1, request(POST), OPEN), ...Array.from({ length: 12 }, () => data(1, Buffer.alloc(1_000)))
+  ]
+}
+
+/** What the server counts for a request that it reads too slowly, and as much again. */
+const UPLOAD = 'an upload that is read slowly'
+const REQUEST_TIMEOUT = 300
+
+const KILLERS: Record<string, Buffer[]> = {
+  'RST_STREAM, NO_ERROR': [rstStream(1, 0)],
+  'RST_STREAM, CANCEL': [rstStream(1, 8)],
+  'RST_STREAM, a code that nobody knows': [rstStream(1, 0xffff)],
+  'RST_STREAM of an idle stream': [rstStream(9, 0)],
+  'WINDOW_UPDATE of 0 for the stream': [windowUpdate(1, 0)],
+  'WINDOW_UPDATE of 0 for the connection': [windowUpdate(0, 0)],
+  'PUSH_PROMISE by a client': [pushPromise(1, 2)],
+  'GOAWAY with an error': [goaway(2)],
+  'HEADERS once more': headers(1, request()),
+  'DATA behind END_STREAM': [data(1, '', END_STREAM), data(1, 'more')],
+  'SETTINGS of a wrong size': [settings(Buffer.alloc(5))],
+  'PING of a wrong size': [ping(Buffer.alloc(7))],
+  'CONTINUATION without HEADERS': [frame(TYPE.CONTINUATION, 0, 1)],
+  'a frame of an unknown type, and RST_STREAM': [frame(0xee, 0xff, 1, Buffer.from('what')), rstStream(1, 8)],
+  'a stream that depends on itself': [priority(1, 1)],
+  'a reset of the connection': []
+}
+
+/** A whole number below a limit, from a sequence that is the same each time. */
+function numbers (seed: number): (limit: number) => number {
+  let state = seed
+  return (limit) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor(state / 2 ** 32 * limit)
+  }
+}
+
+const random = numbers(1)
+
+const SPLITS: Record<string, (frames: Buffer[]) => Buffer[]> = {
+  'in one write': (frames) => [Buffer.concat(frames)],
+  'a frame at a time': (frames) => frames,
+  'split anywhere': (frames) => {
+    const bytes = Buffer.concat(frames)
+    const at = [0, random(bytes.length), random(bytes.length), bytes.length].sort((a, b) => a - b)
+    return at.slice(1).map((end, i) => bytes.subarray(at[i]!, end))
+  }
+}
+
+for (const way of WAYS) {
+  t.test(way, async (t) => {
+    let attacked = await Attacked.start(t)
+    for (const [first, begun] of Object.entries(FIRST_FRAMES)) {
+      if (!attacked.alive) attacked = await Attacked.start(t)
+      await t.resolves(attack(attacked, first, begun), first)
+    }
+
+    async function attack (attacked: Attacked, first: string, begun: Buffer[]): Promise<void> {
+      for (const divide of Object.values(SPLITS)) {
+        await Promise.all(Object.values(KILLERS).map(async (frames) => {
+          await attacked.attack(way, divide([PREFACE, settings(), ...begun, ...frames]), frames.length === 0)
+        }))
+      }
+      if (first === UPLOAD) await sleep(REQUEST_TIMEOUT)
+      await attacked.settled()
+    }
+  })
+}
