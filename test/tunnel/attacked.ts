@@ -3,7 +3,8 @@
  *
  *   const attacked = await Attacked.start(t)
  *   await attacked.attack('plain', [Buffer.concat(frames)])     one connection, a write each
- *   await attacked.settled()                                    it lives, serves, and nothing is open; or throws
+ *   await attacked.serves()                                     it lives and answers a good client; or throws
+ *   await attacked.empty()                                      nothing is open; or throws
  */
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -99,13 +100,17 @@ export class Attacked {
     }
   }
 
-  /** @throws when the process has ended, a good client gets no answer, or a tunnel or a connection stays */
-  async settled (): Promise<void> {
+  /** @throws when the process has ended, or a good client gets no answer */
+  async serves (): Promise<void> {
     await this.#serve().catch((err) => this.#throwIfDead(err))
+  }
+
+  /** Waits until no connection and no tunnel is open. */
+  async empty (): Promise<void> {
     let counts = await this.#count()
     for (const end = Date.now() + BOUND; counts.connections + counts.tunnels > 0; counts = await this.#count()) {
       if (Date.now() > end) throw new Error(`left behind: ${JSON.stringify(counts)}`)
-      await new Promise((resolve) => setTimeout(resolve, 2))
+      await new Promise((resolve) => setTimeout(resolve, 5))
     }
   }
 
