@@ -75,8 +75,9 @@ export class Attacked {
   /**
    * Sends what it is given on a connection of its own, waits until the server has seen it or closed, and leaves.
    * @param vanish resets the connection right behind the writes
+   * @param stay how long it does not leave, in milliseconds
    */
-  async attack (way: Way, writes: Buffer[], vanish = false): Promise<void> {
+  async attack (way: Way, writes: Buffer[], { vanish = false, stay = 0 } = {}): Promise<void> {
     const { stream, reset } = await this.#open(way).catch((err) => this.#throwIfDead(err))
     try {
       let received = Buffer.alloc(0)
@@ -95,6 +96,7 @@ export class Attacked {
       if (vanish) return
       if (stream.writable) stream.write(ping(LAST))
       await bounded(seen, () => `neither an answer nor an end: ${received.toString('hex')}`)
+      if (stay > 0) await new Promise((resolve) => setTimeout(resolve, stay))
     } finally {
       reset()
     }

@@ -2,7 +2,6 @@
  * HTTP/2 frames that take back, contradict or break what the frame before them has begun, by every way in and with
  * every split: the process lives, good clients are served, nothing stays.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import {
   END_STREAM, PREFACE, TYPE, data, frame, goaway, headers, ping, priority, pushPromise, request, rstStream, settings, windowUpdate
@@ -13,6 +12,8 @@ import type { Way } from './attacked'
 const OPEN = { endStream: false }
 const POST = { ':method': 'POST', 'content-type': 'text/plain' }
 
+const UPLOAD = 'an upload that is read slowly'
+
 const FIRST_FRAMES: Record<string, Buffer[]> = {
   'a GET': headers(1, request()),
   'a HEAD': headers(1, request({ ':method': 'HEAD' })),
@@ -22,14 +23,13 @@ const FIRST_FRAMES: Record<string, Buffer[]> = {
   'Expect: 100-continue': headers(1, request({ ...POST, expect: '100-continue' }), OPEN),
   'a response that streams': headers(1, request({ ':path': '/stream' })),
   'a resolver that waits': headers(1, request({ ':path': '/resolved' })),
-  'an upload that is read slowly': [
+  [UPLOAD]: [
     ...headers(1, request(POST), OPEN), ...Array.from({ length: 12 }, () => data(1, Buffer.alloc(1_000)))
   ]
 }
 
-/** What the server counts for a request that it reads too slowly, and as much again. */
-const UPLOAD = 'an upload that is read slowly'
-const REQUEST_TIMEOUT = 300
+/** By then the server has ended a request that has not arrived, `requestTimeout` being half of it. */
+const UPLOADED = 300
 
 const KILLERS: Record<string, Buffer[]> = {
   'RST_STREAM, NO_ERROR': [rstStream(1, 0)],
@@ -71,13 +71,15 @@ const SPLITS: Record<string, (frames: Buffer[]) => Buffer[]> = {
   }
 }
 
-async function attack (attacked: Attacked, way: Way, first: string, begun: Buffer[]): Promise<void> {
-  for (const divide of Object.values(SPLITS)) {
+async function attack (attacked: Attacked, way: Way, begun: Buffer[], stay: number): Promise<void> {
+  // Every split, but once where a connection takes two handshakes.
+  const splits = Object.values(SPLITS).slice(0, way === 'TLS over HTTP/2' ? 1 : undefined)
+  for (const divide of splits) {
     await Promise.all(Object.values(KILLERS).map(async (frames) => {
-      await attacked.attack(way, divide([PREFACE, settings(), ...begun, ...frames]), frames.length === 0)
+      const vanish = frames.length === 0
+      await attacked.attack(way, divide([PREFACE, settings(), ...begun, ...frames]), { vanish, stay })
     }))
   }
-  if (first === UPLOAD) await sleep(REQUEST_TIMEOUT)
   await attacked.serves()
 }
 
@@ -86,7 +88,8 @@ t.test('attacks', async (t) => {
   for (const way of WAYS) {
     for (const [first, begun] of Object.entries(FIRST_FRAMES)) {
       if (!attacked.alive) attacked = await Attacked.start(t)
-      await t.resolves(attack(attacked, way, first, begun), `${way}: ${first}`)
+      const stay = first === UPLOAD ? UPLOADED : 0
+      await t.resolves(attack(attacked, way, begun, stay), `${way}: ${first}`)
     }
     if (attacked.alive) await t.resolves(attacked.empty(), `${way}: nothing is left`)
   }
