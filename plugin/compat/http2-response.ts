@@ -18,6 +18,7 @@ import type { TLSSocket } from 'node:tls'
 import { addField, assertField, outgoingFields, pairsOf } from './http2-fields'
 import type { GivenFields, OutgoingFields } from './http2-fields'
 import { canBeSent } from './http2-size'
+import { connectionOf, streamSocket } from './http2-socket'
 import { ignore, isAlive } from './http2-state'
 
 type Callback = (err: Error) => void
@@ -46,7 +47,7 @@ export class Http2Response extends Base {
   constructor (stream: ServerHttp2Stream) {
     super(stream)
     // The request listens for it, which a response that was pushed does not have.
-    if (this.req === undefined) stream.on('error', ignore)
+    if (!this.req) stream.on('error', ignore)
   }
 
   override get destroyed (): boolean {
@@ -58,8 +59,12 @@ export class Http2Response extends Base {
     return this.stream.writableNeedDrain
   }
 
+  /** The socket of the request, until the stream has closed. */
   override get socket (): Socket | TLSSocket {
-    return this.req === undefined || this.stream.destroyed ? super.socket : this.req.socket
+    const { stream } = this
+    const socket = super.socket
+    if (!socket || this.req) return socket && this.req.socket
+    return streamSocket({ stream, request: stream, connection: connectionOf(stream, () => socket), socket })
   }
 
   override get statusCode (): number {

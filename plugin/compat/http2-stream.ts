@@ -99,8 +99,9 @@ function isTooLarge (rawHeaders: string[], limits: Http2Limits): boolean {
   for (let i = 0; i < length; i += 2) {
     const name = rawHeaders[i]!
     octets += rawHeaders[i + 1]!.length
-    if (name[0] === ':') pseudo++
-    else octets += name.length
+    if (name[0] !== ':') octets += name.length
+    // It is the field Host of HTTP/1.1.
+    else if (name !== ':authority') pseudo++
     if (name === 'cookie') cookies++
   }
   return octets > size || length / 2 - pseudo - Math.max(0, cookies - 1) > count

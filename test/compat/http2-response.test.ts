@@ -1,0 +1,382 @@
+/** Responses over HTTP/2 that are given what works over HTTP/1.1. */
+import { once } from 'node:events'
+import http2 from 'node:http2'
+import { Readable } from 'node:stream'
+import t from 'tap'
+import type { Test } from 'tap'
+import type { Http2Response } from '../../plugin/compat/http2-response'
+import { ask, ended, listen, until } from './http2-support'
+import type { Answer } from './http2-support'
+
+const FORBIDDEN = {
+  connection: 'close',
+  'keep-alive': 'timeout=5',
+  'proxy-connection': 'close',
+  'transfer-encoding': 'chunked',
+  upgrade: 'h2c',
+  'http2-settings': 'AAMAAABk',
+  te: 'gzip',
+  Connection: 'close'
+}
+
+/** The answer to `GET /` that a function gives to a raw response. */
+async function answerOf (t: Test, respond: (response: Http2Response) => void, method = 'GET'): Promise<Answer> {
+  const server = await listen(t, () => {}, { accepted: ({ response }) => respond(response) })
+  return await ask(await server.client(), { ':method': method })
+}
+
+t.test('fields that HTTP/2 forbids are dropped, however they are given', async (t) => {
+  const server = await listen(t, (app) => {
+    app.get('/headers', async (_request, reply) => { reply.headers({ ...FORBIDDEN, 'x-a': '1' }); return 'whole' })
+    app.get('/stream', async (_request, reply) => reply.headers({ ...FORBIDDEN, 'x-a': '1' }).send(Readable.from(['whole'])))
+    app.get('/error', async (_request, reply) => { reply.headers({ ...FORBIDDEN, 'x-a': '1' }); throw new Error('whole') })
+    const hijacked = (path: string, respond: (raw: Http2Response) => void): void => {
+      app.get(path, (_request, reply) => { respond(reply.hijack().raw as unknown as Http2Response) })
+    }
+    hijacked('/object', (raw) => raw.writeHead(200, { ...FORBIDDEN, 'x-a': '1' }).end('whole'))
+    hijacked('/reason', (raw) => raw.writeHead(200, 'Fine', { ...FORBIDDEN, 'x-a': '1' }).end('whole'))
+    hijacked('/flat', (raw) => raw.writeHead(200, [...Object.entries(FORBIDDEN).flat(), 'x-a', '1']).end('whole'))
+    hijacked('/pairs', (raw) => raw.writeHead(200, [...Object.entries(FORBIDDEN), ['x-a', '1']]).end('whole'))
+    hijacked('/set', (raw) => {
+      for (const [name, value] of Object.entries(FORBIDDEN)) raw.setHeader(name, value)
+      raw.setHeader('x-a', '1').end('whole')
+    })
+    hijacked('/set-headers', (raw) => raw.setHeaders(new Map(Object.entries({ ...FORBIDDEN, 'x-a': '1' }))).end('whole'))
+    hijacked('/append', (raw) => {
+      for (const [name, value] of Object.entries(FORBIDDEN)) raw.appendHeader(name, value)
+      raw.appendHeader('x-a', '1').end('whole')
+    })
+  })
+  const session = await server.client()
+  const names = ['headers', 'stream', 'error', 'object', 'reason', 'flat', 'pairs', 'set', 'set-headers', 'append']
+  for (const name of names) {
+    const { status, headers, body } = await ask(session, { ':path': `/${name}` })
+    t.equal(status, name === 'error' ? 500 : 200, name)
+    t.match(body, 'whole')
+    t.equal(headers['x-a'], '1')
+    t.strictSame(Object.keys(FORBIDDEN).filter((field) => headers[field] !== undefined), [])
+  }
+})
+
+t.test('te may say trailers', async (t) => {
+  t.match(await answerOf(t, (response) => response.writeHead(200, { te: 'trailers' }).end()), { headers: { te: 'trailers' } })
+})
+
+t.test('a list for a field of one value', async (t) => {
+  // Every field that Node knows: one that is not in the tables would throw.
+  const names = Object.entries(http2.constants).filter(([key]) => key.startsWith('HTTP2_HEADER_')).map(([, name]) => String(name))
+  const fields = names.filter((name) => name[0] !== ':')
+  t.ok(fields.length > 70)
+  const given = Object.fromEntries(fields.map((name) => [name, name === 'content-length' ? [0, 0] : ['a', 'b']]))
+  const { headers } = await answerOf(t, (response) => response.writeHead(200, given).end())
+  t.match(headers, {
+    location: 'a',
+    etag: 'a',
+    'content-type': 'a',
+    age: 'a',
+    'content-length': '0',
+    'content-encoding': 'a, b',
+    'content-language': 'a, b',
+    vary: 'a, b',
+    'set-cookie': ['a', 'b']
+  })
+
+  const server = await listen(t, (app) => {
+    app.get('/', async (_request, reply) => { reply.header('location', ['/a', '/b']).header('etag', []); return 'whole' })
+    app.get('/one', async (_request, reply) => { reply.header('location', ['/a']); return 'whole' })
+    app.get('/cases', (_request, reply) => {
+      reply.hijack().raw.writeHead(200, { Location: '/a', location: '/b', 'X-A': '1', 'x-a': '2', 'x-A': ['3'] }).end()
+    })
+  })
+  const session = await server.client()
+  t.match(await ask(session), { status: 200, body: 'whole', headers: { location: '/a', etag: undefined } })
+  t.match(await ask(session, { ':path': '/one' }), { headers: { location: '/a' } })
+  t.match(await ask(session, { ':path': '/cases' }), { headers: { location: '/a', 'x-a': '1, 2, 3' } })
+})
+
+t.test('what no message can hold is refused as over HTTP/1.1', async (t) => {
+  const server = await listen(t, (app) => {
+    const bad: Array<[string, [string, string]]> = [
+      ['line', ['x-a', 'a\nb']], ['nul', ['x-a', 'a\0b']], ['wide', ['x-a', 'Ж']], ['name', ['x a', 'b']], ['pseudo', [':status', '200']]
+    ]
+    for (const [path, [name, value]] of bad) {
+      app.get(`/${path}`, async (_request, reply) => { reply.header(name, value); return 'whole' })
+      app.get(`/${path}/stream`, async (_request, reply) => reply.header(name, value).send(Readable.from(['whole'])))
+      app.get(`/${path}/callback`, (_request, reply) => { reply.header(name, value).send('whole') })
+    }
+  })
+  const session = await server.client()
+  for (const path of ['line', 'nul', 'wide', 'name', 'pseudo']) {
+    for (const how of ['', '/stream', '/callback']) {
+      t.equal((await ask(session, { ':path': `/${path}${how}` })).status, 500, path + how)
+    }
+  }
+  t.equal(session.closed, false)
+
+  const { headers } = await answerOf(t, (response) => {
+    t.throws(() => response.setHeader('x a', '1'), { code: 'ERR_INVALID_HTTP_TOKEN' })
+    t.throws(() => response.setHeader('x-a', 'a\r\nb'), { code: 'ERR_INVALID_CHAR' })
+    t.throws(() => response.setHeader('x-a', undefined as unknown as string), { code: 'ERR_HTTP_INVALID_HEADER_VALUE' })
+    t.throws(() => response.writeHead(200, { 'x-b': '1', 'x-a': 'a\nb' }), { code: 'ERR_INVALID_CHAR' })
+    t.throws(() => response.writeHead(200, ['x-a']), { code: 'ERR_INVALID_ARG_VALUE' })
+    t.throws(() => response.writeHead(42), { code: 'ERR_HTTP_INVALID_STATUS_CODE' })
+    t.throws(() => { response.statusCode = 1_000 }, { code: 'ERR_HTTP_INVALID_STATUS_CODE' })
+    response.end()
+    for (const late of [
+      () => response.setHeader('x-a', '1'), () => response.removeHeader('x-a'), () => response.writeHead(200)
+    ]) t.throws(late, { code: 'ERR_HTTP_HEADERS_SENT' })
+  })
+  t.equal(headers['x-b'], undefined, 'nothing of what was refused is sent')
+})
+
+t.test('white space around values, which clients refuse', async (t) => {
+  const { headers } = await answerOf(t, (response) => response.writeHead(200, { 'x-a': ' a b\t', 'x-b': '', 'x-c': ' ' }).end())
+  t.match(headers, { 'x-a': 'a b', 'x-b': '', 'x-c': '' })
+})
+
+t.test('the fields that were set, read and taken back', async (t) => {
+  const { headers } = await answerOf(t, (response) => {
+    t.strictSame([response.getHeader('x-a'), response.getHeaderNames(), response.hasHeader('x-a')], [undefined, [], false])
+    response.removeHeader('x-a')
+    response.setHeader('X-A', 1)
+    t.equal(response.getHeader('x-a'), 1, 'as it was given')
+    response.appendHeader('x-a', ['2', '3'])
+    response.setHeader('x-b', 'b')
+    response.removeHeader('X-B')
+    response.setHeader('connection', 'close')
+    response.setHeaders(new Headers([['set-cookie', 'a=1'], ['set-cookie', 'b=2'], ['x-c', 'c']]))
+    t.strictSame(response.getHeaderNames(), ['x-a', 'connection', 'set-cookie', 'x-c'])
+    t.strictSame(response.getRawHeaderNames(), response.getHeaderNames())
+    t.match(response.getHeaders(), { 'x-a': ['1', '2', '3'], connection: 'close' })
+    response.writeHead(200, { 'x-c': 'd', 'X-D': 'd' })
+    t.equal(response.getHeader('x-d'), 'd')
+    response.end()
+  })
+  t.match(headers, { 'x-a': '1, 2, 3', 'x-b': undefined, 'set-cookie': ['a=1', 'b=2'], 'x-c': 'd', 'x-d': 'd' })
+})
+
+t.test('date', async (t) => {
+  t.type((await answerOf(t, (response) => { response.end() })).headers.date, 'string')
+  t.equal((await answerOf(t, (response) => { response.sendDate = false; response.end() })).headers.date, undefined)
+  const without = await answerOf(t, (response) => {
+    response.setHeader('date', 'now')
+    response.removeHeader('date')
+    response.end()
+  })
+  t.equal(without.headers.date, undefined)
+})
+
+t.test('status codes that HTTP/2 cannot send', async (t) => {
+  for (const [given, sent] of [[200, 200], [599, 599], [600, 500], [999, 500], [103, 500]] as const) {
+    t.equal((await answerOf(t, (response) => response.writeHead(given).end('whole'))).status, sent)
+    t.equal((await answerOf(t, (response) => { response.statusCode = given; response.end('whole') })).status, sent)
+  }
+})
+
+t.test('a status message is kept and not sent', async (t) => {
+  const warnings: Error[] = []
+  const onWarning = (warning: Error): void => { warnings.push(warning) }
+  process.on('warning', onWarning)
+  t.teardown(() => process.off('warning', onWarning))
+  const { status } = await answerOf(t, (response) => {
+    Object.assign(response, { statusMessage: 'Fine' })
+    t.equal(response.statusMessage as string, 'Fine')
+    response.writeHead(200, 'Fine', { connection: 'close' }).end()
+  })
+  await new Promise(setImmediate)
+  t.equal(status, 200)
+  t.strictSame(warnings, [])
+})
+
+t.test('header sections of any size', async (t) => {
+  const warnings: Error[] = []
+  const onWarning = (warning: Error): void => { warnings.push(warning) }
+  process.on('warning', onWarning)
+  t.teardown(() => process.off('warning', onWarning))
+  const server = await listen(t, (app) => {
+    app.get('/*', async ({ query }, reply) => {
+      const { size, count, character } = query as { size: number, count: number, character: string }
+      for (let i = 0; i < count; i++) reply.header(`x-${i}`, character.repeat(size))
+      return 'whole'
+    })
+    app.get('/hijacked', (_request, reply) => {
+      reply.hijack().raw.writeHead(200, { 'x-a': '~'.repeat(200_000) }).end('whole')
+    })
+  })
+  const session = await server.client()
+  const status = async (size: number, count: number, character: string): Promise<number> => {
+    return (await ask(session, { ':path': `/?size=${size}&count=${count}&character=${character}` })).status
+  }
+  t.equal(await status(66_000, 1, 'x'), 200)
+  t.equal(await status(104_000, 1, 'a'), 200, 'as it is encoded')
+  t.equal(await status(65_536, 1, '~'), 200)
+  t.equal(await status(65_537, 1, '~'), 500)
+  t.equal(await status(60_000, 2, '~'), 200)
+  t.equal(await status(60_000, 3, '~'), 500)
+  t.equal(await status(10, 5_000, '~'), 200)
+  t.equal(await status(10, 20_000, '~'), 500)
+  t.match(await ask(session, { ':path': '/hijacked' }), { status: 500, body: '' })
+  t.equal(await status(1, 1, '~'), 200, 'on the same connection')
+  t.equal(warnings.filter(({ message }) => /more header fields/.test(message)).length, 1, 'told once')
+})
+
+t.test('content where there can be none', async (t) => {
+  for (const [method, status] of [['HEAD', 200], ['GET', 204], ['GET', 304]] as const) {
+    let written = 0
+    const answer = await answerOf(t, (response) => {
+      response.statusCode = status
+      t.equal(response.write('a', () => { written++ }), true)
+      t.equal(response.write('b', 'utf8', () => { written++ }), true)
+      t.equal(response.write('c'), true)
+      response.end('d')
+    }, method)
+    t.match(answer, { status, body: '' })
+    t.equal(written, 2)
+  }
+})
+
+t.test('writing behind the end does not take the answer back', async (t) => {
+  let code: unknown
+  const answer = await answerOf(t, (response) => {
+    response.end('whole')
+    t.equal(response.write('more', (err) => { code = (err as NodeJS.ErrnoException).code }), false)
+    t.equal(response.write('more'), false)
+    response.end('more')
+  })
+  t.match(answer, { status: 200, body: 'whole' })
+  t.equal(code, 'ERR_HTTP2_INVALID_STREAM')
+})
+
+t.test('a response that is destroyed is not whole', async (t) => {
+  const server = await listen(t, (app) => {
+    app.get('/', (_request, reply) => {
+      const { raw } = reply.hijack()
+      raw.write('half')
+      t.equal(raw.destroyed, false)
+      t.equal(raw.destroy(), raw)
+      t.equal(raw.destroyed, true)
+      raw.destroy()
+    })
+    app.get('/stream', async (_request, reply) => {
+      return reply.send(new Readable({ read () { this.push('half'); setImmediate(() => this.destroy(new Error('broken'))) } }))
+    })
+    app.get('/whole', (_request, reply) => {
+      const { raw } = reply.hijack()
+      raw.end('whole', () => raw.destroy())
+    })
+  })
+  const session = await server.client()
+  await t.rejects(ask(session), { code: 'ERR_HTTP2_STREAM_ERROR' })
+  await t.rejects(ask(session, { ':path': '/stream' }), { code: 'ERR_HTTP2_STREAM_ERROR' })
+  t.match(await ask(session, { ':path': '/whole' }), { body: 'whole' })
+})
+
+t.test('informational responses', async (t) => {
+  const done: string[] = []
+  const { informational, status } = await answerOf(t, (response) => {
+    t.equal(response.writeContinue(() => done.push('continue')), true)
+    response.writeProcessing()
+    t.equal(response.writeEarlyHints({}), false)
+    response.writeEarlyHints({ link: ['</a>; rel=preload', '</b>; rel=preload'], 'keep-alive': 'a', 'x-a': 'a' })
+    response.writeEarlyHints({ link: '</a>' }, () => done.push('hints'))
+    t.equal(response.writeInformation(103, { link: '~'.repeat(70_000) }), false, 'more than can be sent')
+    t.equal(response.writeInformation(104), true)
+    response._implicitHeader()
+    t.equal(response.writeContinue(), false)
+    response.end()
+  })
+  t.equal(status, 200)
+  t.strictSame(informational.map((fields) => [fields[':status'], fields.link]), [
+    [100, undefined], [102, undefined], [103, '</a>; rel=preload, </b>; rel=preload'], [103, '</a>'], [104, undefined]
+  ])
+  t.equal(informational[2]!['keep-alive'], undefined)
+  t.strictSame(done, ['continue', 'hints'])
+})
+
+t.test('trailers', async (t) => {
+  const { trailers } = await answerOf(t, (response) => {
+    response.writeHead(200).write('content')
+    response.addTrailers({ 'x-a': '1', 'keep-alive': 'a', location: ['/a', '/b'] })
+    response.addTrailers([['X-B', ' 2 ']])
+    response.setTrailer('x-c', '3')
+    response.setTrailer('x-d', '~'.repeat(70_000))
+    t.throws(() => response.setTrailer('x e', '1'), { code: 'ERR_INVALID_HTTP_TOKEN' })
+    t.throws(() => response.addTrailers({ 'x-e': 'a\nb' }), { code: 'ERR_INVALID_CHAR' })
+    response.end()
+  })
+  t.strictSame(Object.fromEntries(Object.entries(trailers)), { 'x-a': '1', location: '/a', 'x-b': '2', 'x-c': '3' })
+})
+
+t.test('what else a response of HTTP/1.1 has', async (t) => {
+  await answerOf(t, (response) => {
+    t.match(response, {
+      strictContentLength: false, headersSent: false, writableNeedDrain: false, writableEnded: false, destroyed: false, finished: false
+    })
+    t.equal(response.req.method, 'GET')
+    t.equal(response.socket, response.req.socket)
+    t.equal(response.setTimeout(1_000_000, () => {}), response)
+    response.flushHeaders()
+    t.equal(response.headersSent, true)
+    response.once('close', () => t.equal(response.socket, undefined))
+    response.end()
+  })
+})
+
+t.test('a body that is piped at the client\'s pace', async (t) => {
+  const chunk = Buffer.alloc(65_536, 'x')
+  const answer = await answerOf(t, (response) => {
+    Readable.from((function * () { for (let i = 0; i < 50; i++) yield chunk })()).pipe(response as unknown as NodeJS.WritableStream)
+  })
+  t.equal(answer.body.length, 50 * 65_536)
+})
+
+t.test('pushed responses', async (t) => {
+  let push: Http2Response | undefined
+  const server = await listen(t, () => {}, {
+    accepted: ({ response }) => {
+      response.createPushResponse({ ':path': '/pushed' }, (err, pushed) => {
+        if (err === null) {
+          push = pushed as Http2Response
+          t.notOk(push.req)
+          t.type(push.socket, 'object')
+          push.writeHead(200, { connection: 'close' }).end('pushed')
+        } else {
+          t.match(err, { code: 'ERR_HTTP2_PUSH_DISABLED' })
+        }
+        response.end()
+      })
+    }
+  })
+  const session = await server.client()
+  const stream = once(session, 'stream')
+  await ask(session)
+  const [first] = await stream as [http2.ClientHttp2Stream]
+  t.equal(Buffer.concat(await first.toArray()).toString(), 'pushed')
+  t.equal((await ask(await server.client({ settings: { enablePush: false } }))).status, 200)
+
+  const cancelled = await listen(t, () => {}, {
+    accepted: ({ response }) => {
+      response.createPushResponse({ ':path': '/pushed' }, (_err, pushed) => {
+        push = pushed as Http2Response
+        push.write('half')
+        response.end()
+      })
+    }
+  })
+  const client = await cancelled.client()
+  client.on('stream', (stream: http2.ClientHttp2Stream) => stream.on('error', () => {}).close(http2.constants.NGHTTP2_PROTOCOL_ERROR))
+  await ended(client.request().resume())
+  await until(() => push!.destroyed)
+})
+
+t.test('a push that cannot be sent', async (t) => {
+  const errors: unknown[] = []
+  const { status } = await answerOf(t, (response) => {
+    response.stream.pushStream = (_headers: unknown, callback: unknown) => {
+      (callback as (err: Error) => void)(new Error('no more streams'))
+    }
+    response.createPushResponse({ ':path': '/' }, (err) => { errors.push(err); response.end() })
+  })
+  t.equal(status, 200)
+  t.match(errors, [{ message: 'no more streams' }])
+})
