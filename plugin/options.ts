@@ -99,7 +99,7 @@ export function assertAtRoot (fastify: FastifyInstance, options: object): void {
 function readResolver (value: FastifyProxOptions['resolver']): ProxyResolver {
   if (typeof value !== 'function') return fixedResolver(value)
   if (value.requireAuth !== undefined && typeof value.requireAuth !== 'function') {
-    throw new FST_PROX_INVALID_OPTION('resolver.requireAuth', 'a function', kindOf(value.requireAuth))
+    throw new FST_PROX_INVALID_OPTION('resolver.requireAuth', 'a function', show(value.requireAuth))
   }
   return value
 }
