@@ -26,7 +26,7 @@ test('it cannot be written to', () => {
   expect<fastifyProx.ProxyRequest>().type.toBe<Readonly<{
     url: string
     host: string
-    scheme: 'http' | 'https' | 'ws' | 'wss'
+    scheme: 'http' | 'https'
     hostname: string
     port: number
     username: string | null

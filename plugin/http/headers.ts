@@ -70,8 +70,8 @@ export function redactHost (raw: RawRequest): void {
 }
 
 /**
- * Removes fields from `headers`, `rawHeaders` and `headersDistinct`. Each view is searched by itself: Node 20 has fields
- * beyond the 1,000th in `rawHeaders` alone.
+ * Removes fields from `headers`, `rawHeaders` and `headersDistinct`. Each view is searched by itself: Node 20 has
+ * fields beyond the 1,000th in `rawHeaders` alone.
  */
 function removeFields (raw: RawRequest, names: ReadonlySet<string>): void {
   const { headers, rawHeaders } = raw

@@ -154,7 +154,8 @@ t.test('a client cannot take out what a front proxy says of it, nor what frames 
 
 t.test('a field that stands more than once', async (t) => {
   const raw = await message([
-    'Host', 'a', 'X-A', '1', 'connection', 'x-a', 'x-A', '2', 'Cookie', 'a', 'Cookie', 'b', 'Connection', 'x-b', 'X-B', '3'
+    'Host', 'a', 'X-A', '1', 'connection', 'x-a', 'x-A', '2', 'Cookie', 'a', 'Cookie', 'b', 'Connection',
+    'x-b', 'X-B', '3'
   ])
   stripHopByHop(raw)
   t.strictSame(fieldsOf(t, raw), ['Host', 'a', 'connection', 'x-a', 'Cookie', 'a', 'Cookie', 'b', 'Connection', 'x-b'])

@@ -1,13 +1,20 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import t from 'tap'
 import { asksForWebSocket } from '../../plugin/http/upgrade'
 
-t.test('a WebSocket is asked for with GET and Upgrade', async (t) => {
-  const asks: Array<[method: string, upgrade: string | undefined, webSocket: boolean]> = [
-    ['GET', 'websocket', true], ['GET', 'WebSocket', true],
-    ['GET', 'h2c', false], ['GET', 'websocket2', false], ['GET', undefined, false], ['POST', 'websocket', false]
+t.test('a WebSocket is asked for with GET, Upgrade and no content', async (t) => {
+  const asks: Array<[method: string, headers: IncomingHttpHeaders, webSocket: boolean]> = [
+    ['GET', { upgrade: 'websocket' }, true],
+    ['GET', { upgrade: 'WebSocket' }, true],
+    ['GET', { upgrade: 'websocket', 'content-length': '0' }, true],
+    ['GET', { upgrade: 'websocket', 'content-length': '1' }, false],
+    ['GET', { upgrade: 'websocket', 'transfer-encoding': 'chunked' }, false],
+    ['GET', { upgrade: 'h2c' }, false],
+    ['GET', { upgrade: 'websocket2' }, false],
+    ['GET', {}, false],
+    ['POST', { upgrade: 'websocket' }, false]
   ]
-  for (const [method, upgrade, webSocket] of asks) {
-    t.equal(asksForWebSocket({ method, headers: { upgrade } } as unknown as IncomingMessage), webSocket, `${method} ${upgrade}`)
+  for (const [method, headers, webSocket] of asks) {
+    t.equal(asksForWebSocket({ method, headers } as IncomingMessage), webSocket, `${method} ${JSON.stringify(headers)}`)
   }
 })
