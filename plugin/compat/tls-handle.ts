@@ -18,7 +18,7 @@ interface Handle {
   /** Bytes that were not written yet. */
   readonly writeQueueSize?: number
   /** Bytes that were ever to be written. */
-  readonly bytesWritten?: number
+  readonly bytesWritten: number
   readonly _parent?: Handle
 }
 
@@ -29,12 +29,8 @@ interface Handle {
  */
 export function findLostWrite (socket: TLSSocket): number | null {
   let pending = false
-  for (let at = (socket as { _handle?: Handle | null })._handle; at; at = at._parent) {
-    // A stream in JavaScript has no size: how much it holds back is not known.
-    const { writeQueueSize, bytesWritten = null, _parent: below } = at
-    if (writeQueueSize === undefined) return null
-    if (below === undefined) return pending && writeQueueSize === 0 ? bytesWritten : null
-    pending ||= writeQueueSize > 0
-  }
-  return null
+  let bottom = (socket as { _handle?: Handle | null })._handle
+  for (; bottom?._parent; bottom = bottom._parent) pending ||= bottom.writeQueueSize! > 0
+  // A stream in JavaScript has no size: how much it holds back is not known.
+  return pending && bottom?.writeQueueSize === 0 ? bottom.bytesWritten : null
 }

@@ -50,11 +50,11 @@ async function listen (ca: CertificateAuthority, options: object): Promise<Fasti
 
 async function main (): Promise<void> {
   const ca = await CertificateAuthority.load({ store: new Map() })
-  const { key, certificate } = await ca.issue('localhost')
+  const { key, cert } = await ca.issue('localhost')
   const apps = [
     await listen(ca, {}),
     await listen(ca, {
-      http2: true, http2SessionTimeout: IDLE, https: { key, cert: certificate, allowHTTP1: true }
+      http2: true, http2SessionTimeout: IDLE, https: { key, cert: cert, allowHTTP1: true }
     })
   ] as const
   const port = ({ server }: FastifyInstance): number => (server.address() as AddressInfo).port
@@ -66,7 +66,7 @@ async function main (): Promise<void> {
     })
   })
   process.on('disconnect', () => process.exit())
-  process.send!({ http1: port(apps[0]), http2: port(apps[1]), ca: ca.certificatePem } satisfies AttackedPorts)
+  process.send!({ http1: port(apps[0]), http2: port(apps[1]), ca: ca.certPem } satisfies AttackedPorts)
 }
 
 main()

@@ -8,7 +8,7 @@ import t from 'tap'
 import { PREFACE, headers, request, settings, uint32, windowUpdate } from '../support/http2-frames'
 import { start } from '../support/proxy'
 import { PROX, recorded, run, until } from './support'
-import type { TunnelClosed, TunnelEvent } from '../../plugin/tunnel/events'
+import type { TunnelClosed, TunnelEvent } from '../../types/events'
 
 const CLIENTS = 10
 const BODY = Buffer.alloc(20_000_000, 'content')
