@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import Module from 'node:module'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { once } from 'node:events'
 import { promisify } from 'node:util'
@@ -147,7 +148,10 @@ t.test('without an address there is neither', async (t) => {
   for (const caller of callers) t.throws(() => app[caller](), { code: 'FST_PROX_NOT_LISTENING' }, 'closed')
 
   const { app: local } = await create(t)
-  await local.listen({ path: join(t.testdir(), 'proxy.sock') })
+  // The path of a unix socket has at most 107 bytes, whatever the name of the test.
+  const directory = mkdtempSync(join(tmpdir(), 'fastify-prox-'))
+  t.teardown(() => rmSync(directory, { recursive: true }))
+  await local.listen({ path: join(directory, 'proxy.sock') })
   for (const caller of callers) t.throws(() => local[caller](), { code: 'FST_PROX_UNIX_SOCKET', message: new RegExp(`^${caller}\\(\\)`) })
 })
 

@@ -54,7 +54,7 @@ async function main (): Promise<void> {
   const apps = [
     await listen(ca, {}),
     await listen(ca, {
-      http2: true, http2SessionTimeout: IDLE, https: { key, cert: cert, allowHTTP1: true }
+      http2: true, http2SessionTimeout: IDLE, https: { key, cert, allowHTTP1: true }
     })
   ] as const
   const port = ({ server }: FastifyInstance): number => (server.address() as AddressInfo).port
@@ -66,7 +66,7 @@ async function main (): Promise<void> {
     })
   })
   process.on('disconnect', () => process.exit())
-  process.send!({ http1: port(apps[0]), http2: port(apps[1]), ca: ca.certPem } satisfies AttackedPorts)
+  process.send!({ http1: port(apps[0]), http2: port(apps[1]), ca: ca.certificatePem } satisfies AttackedPorts)
 }
 
 main()
