@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import neostandard, { plugins, resolveIgnoresFromGitignore } from 'neostandard'
+import neostandard, { plugins } from 'neostandard'
 
 /** The files that may write the `url` of a raw request; everybody else reads it. */
 const WRITES_URL = [
@@ -15,7 +15,8 @@ const URL_MESSAGE = 'Only the files that eslint.config.mjs names write the url o
 const WIDE = readFileSync(new URL('.ci/wide-files.txt', import.meta.url), 'utf8').split('\n').filter(Boolean)
 
 export default [
-  { ignores: [...resolveIgnoresFromGitignore(), 'bench/**/node_modules/**'] },
+  // Not from .gitignore: its `/ca/` would be read as any folder of that name.
+  { ignores: ['**/node_modules/', '**/dist/', '**/coverage/', '**/.tap/', 'ca/'] },
   ...neostandard({ ts: true, filesTs: ['**/*.mts'] }),
   { rules: { '@stylistic/arrow-parens': ['error', 'always'] } },
   { ignores: WIDE, rules: { '@stylistic/max-len': ['error', { code: 120, tabWidth: 2 }] } },
@@ -39,5 +40,10 @@ export default [
         { selector: `${DEFINES} > Literal[value="url"]`, message: URL_MESSAGE }
       ]
     }
+  },
+  {
+    // Were not linted for long: `npm run lint:fix` mends them, once nobody works on them.
+    files: ['plugin/ca/**', 'test/ca/**'],
+    rules: { '@stylistic/arrow-parens': 'off', '@typescript-eslint/consistent-type-imports': 'off' }
   }
 ]
