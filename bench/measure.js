@@ -13,7 +13,8 @@ import { median, quantile } from './statistics.js'
  * @returns {Promise<object[]>} a row for each contender
  */
 export async function measure (workload, effort) {
-  const entries = workload.contenders.map((entry) => typeof entry === 'string' ? { module: entry, label: entry } : entry)
+  const entries = workload.contenders
+    .map((entry) => typeof entry === 'string' ? { module: entry, label: entry } : entry)
   const runners = []
   try {
     for (const entry of entries) runners.push(await Runner.start(workload, entry, effort))

@@ -18,10 +18,12 @@ export function table (workload, rows) {
     ? [row.label, ...columns.map(([, value]) => value(row))]
     : [row.label, ...columns.map((_, i) => i === 0 ? `- (${row.failure.split('\n')[0]})` : '-')])
   const widths = head.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i].length), 3))
-  const line = (row) => `| ${row.map((cell, i) => i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join(' | ')} |`
+  const pad = (cell, i) => i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])
+  const line = (row) => `| ${row.map(pad).join(' | ')} |`
   const rule = `|${widths.map((width, i) => i === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`).join('|')}|`
   const per = workload.unit === undefined ? '' : `, per ${workload.unit}`
-  return [`### ${workload.title}${per}`, '', line(head), rule, ...cells.map(line), ...goal(workload, rows), ''].join('\n')
+  const title = `### ${workload.title}${per}`
+  return [title, '', line(head), rule, ...cells.map(line), ...goal(workload, rows), ''].join('\n')
 }
 
 function goal (workload, rows) {
@@ -41,7 +43,8 @@ export function machine () {
     openssl: process.versions.openssl,
     load: os.loadavg()[0].toFixed(1),
     date: new Date().toISOString().slice(0, 10),
-    versions: Object.fromEntries(['fastify', 'mockttp', 'http-mitm-proxy'].map((name) => [name, versionOf(`node_modules/${name}/package.json`)])
+    versions: Object.fromEntries(['fastify', 'mockttp', 'http-mitm-proxy']
+      .map((name) => [name, versionOf(`node_modules/${name}/package.json`)])
       .concat([['fastify-prox', versionOf('../package.json')]]))
   }
 }
@@ -52,5 +55,6 @@ function versionOf (file) {
 
 export function machineText ({ cpu, memory, system, node, openssl, load, date, versions }) {
   const names = Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(', ')
-  return `${date}; ${cpu}, ${memory}, ${system}, load ${load} at the start; Node ${node}, OpenSSL ${openssl}; ${names}.\n`
+  const machine = `${cpu}, ${memory}, ${system}, load ${load} at the start`
+  return `${date}; ${machine}; Node ${node}, OpenSSL ${openssl}; ${names}.\n`
 }

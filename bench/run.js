@@ -36,7 +36,9 @@ Workloads: ${workloads.map(({ name }) => name).join(', ')}`)
   process.exit(unknown.length > 0 ? 1 : 0)
 }
 
-const chosen = names.length === 0 ? workloads : workloads.filter((workload) => names.some((name) => isNamed(workload, name)))
+const chosen = names.length === 0
+  ? workloads
+  : workloads.filter((workload) => names.some((name) => isNamed(workload, name)))
 const effort = {
   ...(options.quick ? QUICK : FULL),
   execArgv: options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`]

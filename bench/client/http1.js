@@ -92,7 +92,9 @@ export function download (socket) {
       for (let at = 0; at < chunk.length;) {
         const offset = position % BLOCK.length
         const size = Math.min(BLOCK.length - offset, chunk.length - at)
-        if (BLOCK.compare(chunk, at, at + size, offset, offset + size) !== 0) return reject(new Error('wrong bytes in the transfer'))
+        if (BLOCK.compare(chunk, at, at + size, offset, offset + size) !== 0) {
+          return reject(new Error('wrong bytes in the transfer'))
+        }
         at += size
         position += size
       }
@@ -120,7 +122,8 @@ export function upload (socket) {
       else reject(new Error(`a wrong answer: ${answer}`))
     }
   }), () => {
-    socket.write(`POST /up HTTP/1.1\r\nHost: ${HOST}\r\nContent-Type: application/octet-stream\r\nContent-Length: ${TRANSFER}\r\n\r\n`)
+    socket.write(`POST /up HTTP/1.1\r\nHost: ${HOST}\r\nContent-Type: application/octet-stream\r\n` +
+      `Content-Length: ${TRANSFER}\r\n\r\n`)
     send()
   })
 }

@@ -11,7 +11,8 @@ const MASKED = 0x80
 export async function openWebSocket (socket) {
   const key = randomBytes(16).toString('base64')
   const accept = createHash('sha1').update(key + GUID).digest('base64')
-  const request = `GET /echo HTTP/1.1\r\nHost: ${HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`
+  const request = `GET /echo HTTP/1.1\r\nHost: ${HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+    `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`
   let head = ''
   await converse(socket, (resolve) => ({
     data (chunk) {
@@ -28,7 +29,8 @@ const ECHO = frame(MESSAGE)
 function frame (text, mask) {
   const payload = Buffer.from(text)
   if (mask === undefined) return Buffer.concat([Buffer.from([FINAL_TEXT, payload.length]), payload])
-  return Buffer.concat([Buffer.from([FINAL_TEXT, MASKED | payload.length]), mask, payload.map((byte, i) => byte ^ mask[i % 4])])
+  const masked = payload.map((byte, i) => byte ^ mask[i % 4])
+  return Buffer.concat([Buffer.from([FINAL_TEXT, MASKED | payload.length]), mask, masked])
 }
 
 /** Sends messages one after the other, each when the last has come back. */

@@ -13,7 +13,8 @@ export async function addRoutes (app, wildcard, origin, websockets) {
   app.get(`${wildcard}*`, answer)
 
   app.get(`${origin}/down`, (request, reply) => {
-    reply.header('content-length', TRANSFER).type('application/octet-stream').send(Readable.from(blocks(), { objectMode: false, highWaterMark: BLOCK.length }))
+    const body = Readable.from(blocks(), { objectMode: false, highWaterMark: BLOCK.length })
+    reply.header('content-length', TRANSFER).type('application/octet-stream').send(body)
   })
 
   app.addContentTypeParser('application/octet-stream', (request, payload, done) => done(null, payload))

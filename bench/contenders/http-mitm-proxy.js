@@ -1,4 +1,7 @@
-/** http-mitm-proxy with canned answers. Its context per host in one server (`forceSNI`) is faster than a server per host. */
+/**
+ * http-mitm-proxy with canned answers. Its context per host in one server (`forceSNI`) is faster than a
+ * server per host.
+ */
 import { mkdtemp, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -27,7 +30,8 @@ export async function start () {
     }
   })
   await new Promise((resolve, reject) => {
-    proxy.listen({ host: '127.0.0.1', port: 0, sslCaDir, keepAlive: true, forceSNI: true }, (err) => err ? reject(err) : resolve())
+    const options = { host: '127.0.0.1', port: 0, sslCaDir, keepAlive: true, forceSNI: true }
+    proxy.listen(options, (err) => err ? reject(err) : resolve())
   })
   // It has no option for that.
   proxy.httpServer.keepAliveTimeout = proxy.httpsServer.keepAliveTimeout = KEEP_ALIVE

@@ -19,6 +19,7 @@ export async function start ({ http2 }) {
     return { statusCode: 200, json: { received: length } }
   })
   await server.forAnyWebSocket().thenEcho()
-  await server.forUnmatchedRequest().thenReply(200, BODY, { 'content-type': CONTENT_TYPE, 'content-length': `${BODY.length}` })
+  const headers = { 'content-type': CONTENT_TYPE, 'content-length': `${BODY.length}` }
+  await server.forUnmatchedRequest().thenReply(200, BODY, headers)
   return { port: server.port, ca: authority.cert, proxy: true }
 }

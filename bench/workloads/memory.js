@@ -1,4 +1,6 @@
-/** What an idle tunnel holds: resident memory of the server, before and after tunnels that have had one request each. */
+/**
+ * What an idle tunnel holds: resident memory of the server, before and after tunnels that have had one request each.
+ */
 import { openTls } from '../client/connect.js'
 import * as http1 from '../client/http1.js'
 import { Contender } from '../contender.js'
@@ -32,7 +34,9 @@ async function grow (module, execArgv) {
     const before = await contender.memory()
     const sockets = await open(contender, TUNNELS)
     const after = await contender.memory()
-    if ([...earlier, ...sockets].some(({ destroyed }) => destroyed)) throw new Error('ends idle tunnels before there are enough')
+    if ([...earlier, ...sockets].some(({ destroyed }) => destroyed)) {
+      throw new Error('ends idle tunnels before there are enough')
+    }
     for (const socket of [...earlier, ...sockets]) socket.destroy()
     const per = (key) => (after[key] - before[key]) / TUNNELS / KIB
     return { rss: per('rss'), heap: per('heapUsed') }

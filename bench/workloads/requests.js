@@ -43,7 +43,8 @@ export const http2KeepAlive = {
   contenders: ['fastify', 'fastify-prox', 'mockttp'],
   absent: { 'http-mitm-proxy': 'speaks no HTTP/2' },
   prepare: (contender) => open(SESSIONS, async () => http2.openSession(await openTls(contender, { alpn: 'h2' }))),
-  run: (sessions, until) => total(sessions.flatMap((session) => Array.from({ length: STREAMS }, () => http2.repeat(session, until)))),
+  run: (sessions, until) => total(sessions.flatMap((session) =>
+    Array.from({ length: STREAMS }, () => http2.repeat(session, until)))),
   dispose: (sessions) => Promise.all(sessions.map((session) => new Promise((resolve) => session.close(resolve))))
 }
 
