@@ -11,7 +11,7 @@ import { readConstraints } from '../plugin/ca/x509'
 import type { CertificateAuthorityOptions, CertificateAuthorityWarning, KeyType } from '../types/ca'
 import { FileTakenError, assertWritable, attempt, writeResults } from './files'
 import type { Result } from './files'
-import type { Output } from './run'
+import type { Output } from './output'
 
 interface FileOption {
   file: string

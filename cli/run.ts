@@ -3,12 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { isPemText } from '../plugin/errors'
 import { caCommand } from './ca'
-
-/** Where a run writes to. */
-export interface Output {
-  readonly stdout: { readonly isTTY?: boolean, write (chunk: string | Uint8Array): unknown }
-  readonly stderr: { write (chunk: string): unknown }
-}
+import type { Output } from './output'
 
 const DONE = 0
 const FAILED = 1

@@ -1,47 +1,62 @@
-/** Exports the plugin for `require`: the plugin itself, and everything else as its properties. */
-import type * as types from '../types/options'
-import type * as caTypes from '../types/ca'
-import type * as programTypes from '../types/clients'
-import type * as requestTypes from '../types/request'
+/**
+ * Exports the plugin, for `require` and for `import`: the plugin itself, and everything else as its properties. This is
+ * the one list of what the package exports; every type of `types/` stands in it.
+ */
+import type * as types from '../types/index'
 import '../types/fastify'
 import { CertificateAuthority } from './ca/authority'
-import { fastifyProxPlugin as wrapped } from './plugin'
+import { fastifyProxPlugin } from './plugin'
 import { fixedResolver, proxyAuthResolver } from './routing/resolvers'
 
-const fastifyProx: typeof wrapped & {
-  readonly default: typeof wrapped
-  readonly fastifyProx: typeof wrapped
-  readonly CertificateAuthority: typeof CertificateAuthority
-  readonly fixedResolver: typeof fixedResolver
-  readonly proxyAuthResolver: typeof proxyAuthResolver
-} = Object.assign(wrapped, { default: wrapped, fastifyProx: wrapped, CertificateAuthority, fixedResolver, proxyAuthResolver })
+const fastifyProx = Object.assign(fastifyProxPlugin, {
+  default: fastifyProxPlugin,
+  fastifyProx: fastifyProxPlugin,
+  CertificateAuthority,
+  fixedResolver,
+  proxyAuthResolver
+})
+
+// Tells Node the names that `import { … }` may ask for: it reads them off such assignments, and the values from
+// `module.exports` (https://nodejs.org/api/esm.html#commonjs-namespaces).
+exports.fastifyProx = exports.CertificateAuthority = exports.fixedResolver = exports.proxyAuthResolver = undefined
 
 declare namespace fastifyProx {
-  export type CertificateAuthority = caTypes.CertificateAuthority
-  export type FastifyProxOptions = types.FastifyProxOptions
-  export type ProxyApp = types.ProxyApp
-  export type ProxyResolver = types.ProxyResolver
-  export type ResolverContext = types.ResolverContext
+  export type CertificateAuthority = types.CertificateAuthority
+  export type CertificateAuthorityExpiring = types.CertificateAuthorityExpiring
+  export type CertificateAuthorityKeyPair = types.CertificateAuthorityKeyPair
+  export type CertificateAuthorityOptions = types.CertificateAuthorityOptions
+  export type CertificateAuthorityWarning = types.CertificateAuthorityWarning
+  export type CertificateMinted = types.CertificateMinted
+  export type CertificateStore = types.CertificateStore
   export type ConnectContext = types.ConnectContext
+  export type FastifyProxErrorCode = types.FastifyProxErrorCode
+  export type FastifyProxOptions = types.FastifyProxOptions
+  export type HandshakeFailed = types.HandshakeFailed
+  export type InjectProxy = types.InjectProxy
+  export type InjectProxyOptions = types.InjectProxyOptions
+  export type IssuedCertificate = types.IssuedCertificate
+  export type KeyType = types.KeyType
+  export type Leaf = types.Leaf
   export type OnConnect = types.OnConnect
-  export type ProxyCredentials = types.ProxyCredentials
+  export type ProxyAccess = types.ProxyAccess
+  export type ProxyApp = types.ProxyApp
   export type ProxyAuthResolverOptions = types.ProxyAuthResolverOptions
-  export type ProxyTimeouts = types.ProxyTimeouts
+  export type ProxyCredentials = types.ProxyCredentials
+  export type ProxyDispatcher = types.ProxyDispatcher
+  export type ProxyEnvironment = types.ProxyEnvironment
   export type ProxyLimits = types.ProxyLimits
+  export type ProxyRequest = types.ProxyRequest
+  export type ProxyResolver = types.ProxyResolver
+  export type ProxyTimeouts = types.ProxyTimeouts
+  export type ProxyTunnel = types.ProxyTunnel
+  export type ProxyVariable = types.ProxyVariable
   export type RawRequest = types.RawRequest
-  export type ProxyRequest = requestTypes.ProxyRequest
-  export type ProxyTunnel = requestTypes.ProxyTunnel
-  export type InjectProxyOptions = programTypes.InjectProxyOptions
-  export type ProxyAccess = programTypes.ProxyAccess
-  export type ProxyEnvironment = programTypes.ProxyEnvironment
-  export type ProxyDispatcher = programTypes.ProxyDispatcher
-  export type CertificateAuthorityOptions = caTypes.CertificateAuthorityOptions
-  export type CertificateStore = caTypes.CertificateStore
-  export type CertificateMinted = caTypes.CertificateMinted
-  export type CertificateAuthorityExpiring = caTypes.CertificateAuthorityExpiring
-  export type CertificateAuthorityWarning = caTypes.CertificateAuthorityWarning
-  export type IssuedCertificate = caTypes.IssuedCertificate
-  export type Leaf = caTypes.Leaf
+  export type ResolverContext = types.ResolverContext
+  export type StoredBundle = types.StoredBundle
+  export type TunnelCloseCode = types.TunnelCloseCode
+  export type TunnelClosed = types.TunnelClosed
+  export type TunnelEvent = types.TunnelEvent
+  export type TunnelIntercepted = types.TunnelIntercepted
 }
 
 export = fastifyProx

@@ -1,7 +1,12 @@
 /** Values in messages: short, and nothing that may be a secret. */
 import { createPrivateKey, createSecretKey, generateKeyPairSync } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
+import * as errors from '../plugin/errors'
 import { kindOf, reasonOf, show } from '../plugin/errors'
+
+const ROOT = join(__dirname, '..')
 
 t.test('short texts, numbers and lists of them are shown', async (t) => {
   const shown: Array<[unknown, string]> = [
@@ -54,4 +59,12 @@ t.test('the reason of whatever was thrown', async (t) => {
   t.equal(reasonOf(new Error('no')), 'no')
   t.equal(reasonOf(undefined), 'it failed with undefined')
   t.equal(reasonOf('no'), "it failed with 'no'")
+})
+
+t.test('the union of codes has the code of every error class, and docs/errors.md tells of each', async (t) => {
+  const codes = Object.keys(errors).filter((name) => name.startsWith('FST_PROX_'))
+  const union = readFileSync(join(ROOT, 'types/errors.ts'), 'utf8').matchAll(/'(FST_PROX_\w+)'/g)
+  t.strictSame([...union].map(([, code]) => code).sort(), codes.sort())
+  const docs = readFileSync(join(ROOT, 'docs/errors.md'), 'utf8')
+  t.strictSame(codes.filter((code) => !docs.includes(`\`${code}\``)), [])
 })

@@ -9,7 +9,7 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import t from 'tap'
 import type { Test } from 'tap'
-import fastifyProx, { CertificateAuthority, fastifyProx as named, fixedResolver, proxyAuthResolver } from '../plugin/index'
+import fastifyProx, { CertificateAuthority } from '../plugin/index'
 import { create, LOOPBACK, Proxy, start } from './support/proxy'
 import { Log } from './support/log'
 
@@ -35,21 +35,6 @@ async function serves (t: Test, proxy: Proxy): Promise<void> {
   const plain = await proxy.tunnel('example.com:80')
   t.match(JSON.parse((await plain.ask('GET', '/c')).body), { url: '/prefix/http://example.com/c', protocol: 'http', proxy: { url: 'http://example.com/c' } })
 }
-
-t.test('what the package gives', async (t) => {
-  t.equal(named, fastifyProx)
-  t.equal((fastifyProx as unknown as { default: unknown }).default, fastifyProx)
-  t.strictSame([fastifyProx.CertificateAuthority, fastifyProx.fixedResolver, fastifyProx.proxyAuthResolver], [CertificateAuthority, fixedResolver, proxyAuthResolver])
-  const { [Symbol.for('plugin-meta')]: meta, [Symbol.for('skip-override')]: skip } = fastifyProx as unknown as Record<symbol, unknown>
-  t.match(meta, { name: 'fastify-prox', fastify: '5.x' })
-  t.equal(skip, true)
-})
-
-t.test('import gives what require gives', async (t) => {
-  const { default: byDefault, ...names } = await import('../plugin/esm.mjs')
-  t.equal(byDefault, fastifyProx)
-  t.strictSame(names, { fastifyProx, CertificateAuthority, fixedResolver, proxyAuthResolver })
-})
 
 t.test('decorates', async (t) => {
   const resolver = (url: string): string => `/${url}`

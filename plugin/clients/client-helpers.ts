@@ -8,7 +8,7 @@ import type { FastifyInstance } from 'fastify'
 import type * as undici from 'undici'
 import type { ProxyAccess, ProxyDispatcher } from '../../types/clients'
 import type { CertificateAuthority } from '../../types/ca'
-import { programEnvironment } from './environment'
+import { proxyEnvironment } from './environment'
 import { FST_PROX_NO_UNDICI, FST_PROX_NOT_LISTENING, FST_PROX_UNIX_SOCKET } from '../errors'
 import type { ProxyRouter } from '../routing/proxy-router'
 import { injector } from './inject-proxy'
@@ -24,7 +24,7 @@ export function addClientHelpers (fastify: FastifyInstance, router: ProxyRouter,
     const { username, password = '' } = access
     const { scheme, authority } = reachableAddress(fastify, access, 'proxyEnv')
     const userinfo = username === undefined ? '' : `${encodeURIComponent(username)}:${encodeURIComponent(password)}@`
-    return programEnvironment(`${scheme}://${userinfo}${authority}`, certificate.write())
+    return proxyEnvironment(`${scheme}://${userinfo}${authority}`, certificate.write())
   })
 
   fastify.decorate('proxyDispatcher', (access: ProxyAccess = {}) => {

@@ -8,9 +8,8 @@ import { whenAnswered } from '../compat/pipelining'
 import { writeSingly } from '../compat/single-write'
 import { knowsUpgradeCallback, replayWithoutUpgrade } from '../compat/upgrade'
 import type { RequestServer } from './intercept'
-import { IDLE_TIMEOUT } from './outcome'
-import type { Tunnel } from './tunnel'
-import type { Watch } from './watchdog'
+import { IDLE_TIMEOUT } from './endings'
+import type { Tunnel, Watch } from './tunnel'
 
 const METHOD_NOT_ALLOWED = 405
 

@@ -11,10 +11,9 @@ import type { Http2Limits } from '../compat/http2-stream'
 import type { ServerLimits } from './http1'
 import type { RequestServer } from './intercept'
 import { lingeringClose } from './lingering-close'
-import { CLIENT_UNRESPONSIVE, connectionFailed, CONNECTION_TIMEOUT } from './outcome'
+import { CLIENT_UNRESPONSIVE, connectionFailed, CONNECTION_TIMEOUT } from './endings'
 import { copyAddress } from './stream-socket'
-import type { Tunnel } from './tunnel'
-import type { Watch } from './watchdog'
+import type { Tunnel, Watch } from './tunnel'
 
 /** Streams of a session at a time; RFC 9113 5.1.2 wants 100 at least. Node's own default is no limit. */
 const MAX_CONCURRENT_STREAMS = 128

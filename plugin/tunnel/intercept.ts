@@ -6,13 +6,13 @@ import type { TunnelIntercepted } from '../../types/events'
 import type { ProxyTimeouts } from '../../types/options'
 import { parseServerName } from '../http/host'
 import { originOf } from '../http/target'
+import {
+  CLOSED_BEFORE_FIRST_BYTE, connectionFailed, FIRST_BYTE_TIMEOUT, HANDSHAKE_TIMEOUT, HTTP2_DISABLED, protocolUnknown
+} from './endings'
 import { tunnelIntercepted, tunnelOpened } from './events'
 import { readFirstBytes } from './first-bytes'
 import { Alert, handshake } from './handshake'
-import {
-  CLOSED_BEFORE_FIRST_BYTE, connectionFailed, eventOf, FIRST_BYTE_TIMEOUT, HANDSHAKE_TIMEOUT, HTTP2_DISABLED,
-  protocolUnknown
-} from './outcome'
+import { eventOf } from './outcome'
 import type { OutcomeReporter } from './outcome'
 import type { Tunnel } from './tunnel'
 import { Deadline, PeerWatch } from './watchdog'

@@ -6,9 +6,8 @@ import type { Leaf } from '../../types/ca'
 import type { ProxyCredentials } from '../../types/options'
 import type { ProxyTunnel } from '../../types/request'
 import type { Authority, Origin } from '../http/target'
-import { CLIENT_CLOSED } from './outcome'
-import type { TunnelEnd } from './outcome'
-import type { PeerWatch, Watch } from './watchdog'
+import { CLIENT_CLOSED } from './endings'
+import type { TunnelEnd } from './endings'
 
 /**
  * - `opening`: the CONNECT is not answered yet
@@ -37,6 +36,15 @@ export interface TunnelRequest {
   readonly authorize: (hostname: string, tunnel: ProxyTunnel) => void | Promise<void>
 }
 
+/** A limit of time of one tunnel. */
+export interface Watch {
+  /**
+   * Ends the tunnel when the time has run out.
+   * @param now milliseconds since the epoch
+   */
+  check (now: number): void
+}
+
 export class Tunnel {
   readonly socket: Socket
   readonly request: TunnelRequest
@@ -56,7 +64,7 @@ export class Tunnel {
   /** The limit of time that holds now. */
   watch: Watch | null = null
   /** Looks after a client that is gone; `null` in a plain tunnel. */
-  peerWatch: PeerWatch | null = null
+  peerWatch: Watch | null = null
   /** When a full TLS 1.2 handshake ended, in milliseconds since the epoch, and what the client had sent by then. */
   secured: { readonly at: number, readonly bytesRead: number } | null = null
   /** Why the tunnel ends, for the report when the socket has closed. */

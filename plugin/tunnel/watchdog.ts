@@ -1,18 +1,9 @@
 /** Limits of time: every tunnel has one watch at a time, and all of them are looked at together, which costs no timers. */
 import type { TLSSocket } from 'node:tls'
 import { findLostWrite } from '../compat/tls-handle'
-import { CLIENT_GONE } from './outcome'
-import type { TunnelEnd } from './outcome'
-import type { Tunnel } from './tunnel'
-
-/** A limit of time of one tunnel. */
-export interface Watch {
-  /**
-   * Ends the tunnel when the time has run out.
-   * @param now milliseconds since the epoch
-   */
-  check (now: number): void
-}
+import { CLIENT_GONE } from './endings'
+import type { TunnelEnd } from './endings'
+import type { Tunnel, Watch } from './tunnel'
 
 /** Bounds of the time between two checks, in milliseconds; a fourth of the shortest limit lies between them. */
 const PERIOD_MIN = 10
@@ -39,7 +30,7 @@ export class Watchdog {
       const now = Date.now()
       for (const { watch, peerWatch } of this.#tunnels) {
         watch?.check(now)
-        peerWatch?.check()
+        peerWatch?.check(now)
       }
     }, this.#period).unref()
   }
@@ -69,7 +60,7 @@ export class Deadline implements Watch {
 }
 
 /** Ends a tunnel whose client has reset the connection under TLS without Node noticing. */
-export class PeerWatch {
+export class PeerWatch implements Watch {
   readonly #tunnel: Tunnel
   readonly #tlsSocket: TLSSocket
   /** What the system had been given to write when a lost write was last seen; `null`: none was. */

@@ -1,0 +1,37 @@
+/** What the package exports: the plugin, what else there is as its properties, and every public type. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import fastifyProx, { CertificateAuthority, fastifyProx as named, fixedResolver, proxyAuthResolver } from '../plugin/index'
+
+const ROOT = join(__dirname, '..')
+const index = readFileSync(join(ROOT, 'plugin/index.ts'), 'utf8')
+
+function found (text: string, pattern: RegExp): string[] {
+  return [...text.matchAll(pattern)].map(([, name]) => name!)
+}
+
+t.test('require gives the plugin, with everything else as its properties', async (t) => {
+  t.equal(named, fastifyProx)
+  t.equal((fastifyProx as unknown as { default: unknown }).default, fastifyProx)
+  t.equal(fastifyProx.CertificateAuthority, CertificateAuthority)
+  t.equal(fastifyProx.fixedResolver, fixedResolver)
+  t.equal(fastifyProx.proxyAuthResolver, proxyAuthResolver)
+  const meta = Object.getOwnPropertyDescriptor(fastifyProx, Symbol.for('plugin-meta'))!.value
+  t.match(meta, { name: 'fastify-prox', fastify: '5.x' })
+  t.equal(Object.getOwnPropertyDescriptor(fastifyProx, Symbol.for('skip-override'))!.value, true)
+})
+
+t.test('Node can read the name of every property off the text, for import', async (t) => {
+  const properties = Object.keys(fastifyProx).filter((name) => name !== 'default')
+  t.strictSame(found(index, /exports\.(\w+) =/g).sort(), properties.sort())
+})
+
+t.test('every type of types/ has its name in the package', async (t) => {
+  const files = readdirSync(join(ROOT, 'types')).filter((name) => /^\w+\.ts$/.test(name))
+  const types = files.flatMap((name) => {
+    return found(readFileSync(join(ROOT, 'types', name), 'utf8'), /^export (?:interface|type) (\w+)/gm)
+  })
+  t.ok(types.includes('FastifyProxOptions'))
+  t.strictSame(found(index, /^ {2}export type (\w+) = types\.\1$/gm).sort(), types.sort())
+})
