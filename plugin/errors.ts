@@ -71,6 +71,10 @@ export const FST_ERR_DUPLICATED_ROUTE = createError<[host: string, method: strin
 export const FST_PROX_UNSUPPORTED_FASTIFY = createError<[version: string, difference: string]>(
   'FST_PROX_UNSUPPORTED_FASTIFY', 'fastify-prox cannot work with Fastify %s: %s. Update fastify-prox, or use an older Fastify 5')
 
+/** What this package relies on is missing in the running Node. */
+export const FST_PROX_UNSUPPORTED_NODE = createError<[version: string, missing: string]>(
+  'FST_PROX_UNSUPPORTED_NODE', 'fastify-prox cannot work with Node.js %s, which lacks %s')
+
 // Requests
 
 /** A request target that is neither origin-form nor an absolute-form that can be answered (RFC 9112 3.2). */

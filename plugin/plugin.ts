@@ -9,6 +9,7 @@ import '../types/fastify'
 import { CertificateAuthority } from './ca/authority'
 import { addClientHelpers } from './clients/client-helpers'
 import { secondaryServers } from './compat/secondary-servers'
+import { assertSupported } from './compat/supported'
 import { directNotice, downloadApp } from './download/app'
 import { FST_PROX_ALREADY_REGISTERED, FST_PROX_INVALID_OPTION } from './errors'
 import { assertAtRoot, readOptions } from './options'
@@ -32,6 +33,7 @@ const registered = new WeakSet<object>()
 const plugin: FastifyPluginAsync<FastifyProxOptions> = async (fastify, options) => {
   const { server } = fastify
   if (registered.has(server)) throw new FST_PROX_ALREADY_REGISTERED()
+  assertSupported()
   assertAtRoot(fastify, options)
   registered.add(server)
 

@@ -1,15 +1,23 @@
-/** Requests that change what a connection is for, behind others on the same connection that are not answered yet. */
-import type { ServerResponse } from 'node:http'
+/**
+ * Waits for the responses to earlier requests of a connection before it is used for something else: a tunnel, a
+ * WebSocket.
+ *
+ * Relied on: `socket._httpMessage` is the response that a connection is busy with, and Node puts the next one in its
+ * place before other listeners of 'finish' run.
+ * Seen in: Node 20 to 26 (lib/_http_server.js).
+ * Without it: a CONNECT behind other requests on one connection is answered before them.
+ */
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-/** Node's own field: the response that a connection is busy with. */
 interface HttpSocket extends Duplex {
   _httpMessage?: ServerResponse | null
 }
 
 /**
- * Goes on when every response that was asked for before has been written, in the same tick if there is none. A
- * connection that ends meanwhile ends the matter.
+ * Calls `go` when every response to an earlier request has been written: in the same tick if there is none, never when
+ * the connection ends before.
  */
 export function whenAnswered (socket: HttpSocket, go: () => void): void {
   const response = socket._httpMessage
@@ -25,4 +33,12 @@ export function whenAnswered (socket: HttpSocket, go: () => void): void {
     socket.off('end', onEnd)
     whenAnswered(socket, go)
   })
+}
+
+/** What of this is missing in the running Node, or `null`. */
+export function missingInPipelining (): string | null {
+  const socket: HttpSocket = new Socket()
+  const response = new ServerResponse(new IncomingMessage(socket as Socket))
+  response.assignSocket(socket as Socket)
+  return socket._httpMessage === response ? null : 'net.Socket: _httpMessage'
 }

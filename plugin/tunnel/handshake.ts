@@ -2,10 +2,10 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { SecureContext } from 'node:tls'
+import { copyAddress } from '../compat/socket-address'
 import { finishHandshake } from '../compat/tls-socket'
 import { describeHandshakeFailure, LEFT_IN_HANDSHAKE } from './outcome'
 import type { HandshakeFailure } from './outcome'
-import { copyAddress } from './stream-socket'
 
 export interface HandshakeOptions {
   readonly secureContext: SecureContext

@@ -8,11 +8,11 @@ import type { Http2Request } from '../compat/http2-request'
 import type { Http2Response } from '../compat/http2-response'
 import { acceptStream, http2Options, refuseStream } from '../compat/http2-stream'
 import type { Http2Limits } from '../compat/http2-stream'
+import { copyAddress } from '../compat/socket-address'
 import type { ServerLimits } from './http1'
 import type { RequestServer } from './intercept'
 import { lingeringClose } from './lingering-close'
 import { CLIENT_UNRESPONSIVE, connectionFailed, CONNECTION_TIMEOUT } from './endings'
-import { copyAddress } from './stream-socket'
 import type { Tunnel, Watch } from './tunnel'
 
 /** Streams of a session at a time; RFC 9113 5.1.2 wants 100 at least. Node's own default is no limit. */

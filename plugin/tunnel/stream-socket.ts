@@ -1,30 +1,15 @@
 /** A stream of HTTP/2 that a CONNECT opened (RFC 9113 8.5), in the shape of the socket that HTTP/1.1 would have given. */
 import { constants } from 'node:http2'
 import type { Http2ServerRequest, ServerHttp2Stream } from 'node:http2'
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { lingeringClose } from './lingering-close'
 
 type Callback = (err?: Error | null) => void
 
-/** Node's own fields: what it has asked the system for. */
-interface AddressedSocket {
-  _peername?: object
-  _sockname?: object
-}
-
 /** The socket of a tunnel over HTTP/2: as much of one as tunnels, TLS and Node's servers make use of. */
 export function streamSocket (raw: Http2ServerRequest): Socket {
   return new StreamSocket(raw.stream, raw.socket) as Duplex as Socket
-}
-
-/** Lets what Node puts around such a socket, for TLS or for HTTP/2, tell its addresses. */
-export function copyAddress (from: Socket, to: object): void {
-  if (from instanceof Socket) return
-  const { remoteAddress, remotePort, remoteFamily, localAddress, localPort } = from as StreamSocket
-  const addressed: AddressedSocket = to
-  addressed._peername = { address: remoteAddress, port: remotePort, family: remoteFamily }
-  addressed._sockname = { address: localAddress, port: localPort, family: remoteFamily }
 }
 
 /** What a reset is on a socket. */
