@@ -51,7 +51,6 @@ function arrows (path, allowed) {
   }
 }
 
-
 function unknownTo ([path, { modules, butForTypes }]) {
   return {
     name: `unknown/${path}`,

@@ -23,8 +23,8 @@ export function isPemText (text: string): boolean {
 const DIGITS_ALONE = /^[\w+/=\s-]{41,}$/
 
 /**
- * A value as a message shows it, by its kind alone: a secret may have come to the wrong place, and messages go into logs
- * and answers.
+ * A value as a message shows it, by its kind alone: a secret may have come to the wrong place, and messages go into
+ * logs and answers.
  */
 export function kindOf (value: unknown): string {
   if (value === null || value === undefined || typeof value === 'boolean') return String(value)
@@ -35,8 +35,8 @@ export function kindOf (value: unknown): string {
 }
 
 /**
- * A value that should be no secret as a message shows it: numbers, short strings and lists of them as they are, anything
- * else by its kind, and so is a string that looks like a key.
+ * A value that should be no secret as a message shows it: numbers, short strings and lists of them as they are,
+ * anything else by its kind, and so is a string that looks like a key.
  */
 export function show (value: unknown): string {
   if (typeof value === 'number') return String(value)
@@ -44,7 +44,8 @@ export function show (value: unknown): string {
     return value.length > LONGEST_SHOWN || isPemText(value) || DIGITS_ALONE.test(value) ? kindOf(value) : inspect(value)
   }
   if (!Array.isArray(value)) return kindOf(value)
-  const elements = value.slice(0, ELEMENTS_SHOWN).map((element) => Array.isArray(element) ? kindOf(element) : show(element))
+  const shown = value.slice(0, ELEMENTS_SHOWN)
+  const elements = shown.map((element) => Array.isArray(element) ? kindOf(element) : show(element))
   return `[${elements.join(', ')}${value.length > ELEMENTS_SHOWN ? ', …' : ''}]`
 }
 
@@ -69,7 +70,8 @@ export const FST_ERR_DUPLICATED_ROUTE = createError<[host: string, method: strin
 
 /** What this package relies on has changed in Fastify or in its router. */
 export const FST_PROX_UNSUPPORTED_FASTIFY = createError<[version: string, difference: string]>(
-  'FST_PROX_UNSUPPORTED_FASTIFY', 'fastify-prox cannot work with Fastify %s: %s. Update fastify-prox, or use an older Fastify 5')
+  'FST_PROX_UNSUPPORTED_FASTIFY',
+  'fastify-prox cannot work with Fastify %s: %s. Update fastify-prox, or use an older Fastify 5')
 
 /** What this package relies on is missing in the running Node. */
 export const FST_PROX_UNSUPPORTED_NODE = createError<[version: string, missing: string]>(
@@ -147,7 +149,8 @@ export const FST_PROX_CA_CORRUPT = createError<[source: string, reason: string]>
 
 /** No certificate there belongs to the private key. */
 export const FST_PROX_CA_MISMATCH = createError<[source: string]>(
-  'FST_PROX_CA_MISMATCH', 'The private key and the certificate in %s do not belong together. They were left as they are')
+  'FST_PROX_CA_MISMATCH',
+  'The private key and the certificate in %s do not belong together. They were left as they are')
 
 /** The certificate may not sign others (RFC 5280 4.2.1.9 and 4.2.1.3). */
 export const FST_PROX_CA_NOT_A_CA = createError<[source: string, reason: string]>(
@@ -179,7 +182,8 @@ export const FST_PROX_CA_NOT_WRITABLE = createError<[source: string, reason: str
 
 /** There is no address before the server listens, and after it was closed. */
 export const FST_PROX_NOT_LISTENING = createError<[caller: string]>(
-  'FST_PROX_NOT_LISTENING', '%s() needs the address of a server that listens: call it after fastify.listen() and before fastify.close()')
+  'FST_PROX_NOT_LISTENING',
+  '%s() needs the address of a server that listens: call it after fastify.listen() and before fastify.close()')
 
 /** No variable and no dispatcher can name a proxy on a unix socket. */
 export const FST_PROX_UNIX_SOCKET = createError<[caller: string]>(

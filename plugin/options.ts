@@ -115,7 +115,9 @@ function readProxyApps (value: FastifyProxOptions['proxyApps'] = {}): Settings['
   return apps
 }
 
-/** Whether a value is what `fastify.register` takes: a plugin, a module that exports one as the default, or a promise. */
+/**
+ * Whether a value is what `fastify.register` takes: a plugin, a module that exports one as the default, or a promise.
+ */
 function isPlugin (value: unknown): boolean {
   if (typeof value === 'function') return true
   const { default: exported, then } = Object(value) as { default?: unknown, then?: unknown }

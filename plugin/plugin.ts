@@ -1,4 +1,6 @@
-/** Registers the plugin: reads the options, decorates the instance and adds the hooks in the order in which they run. */
+/**
+ * Registers the plugin: reads the options, decorates the instance and adds the hooks in the order in which they run.
+ */
 import { createWriteStream } from 'node:fs'
 import type { Server } from 'node:http'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
@@ -24,8 +26,8 @@ import type { ProxyServer } from './server/proxy-server'
 import { interceptRouted } from './server/requests'
 
 const NO_LISTENER = 'fastify-prox: nothing of Fastify listens to the requests of this server (option serverFactory). ' +
-  'Requests in absolute-form run the hooks before this plugin twice, are logged twice, and some are answered before it ' +
-  'sees them'
+  'Requests in absolute-form run the hooks before this plugin twice, are logged twice, and some are answered before ' +
+  'it sees them'
 
 /** Servers that a proxy answers for. */
 const registered = new WeakSet<object>()
@@ -84,12 +86,15 @@ async function loadAuthority (fastify: FastifyInstance, { ca, tls }: Settings): 
     return await CertificateAuthority.load(options, ({ code, message }) => fastify.log.warn({ code }, message))
   }
   if (Object.keys(tls).length > 0) {
-    throw new FST_PROX_INVALID_OPTION('tls', 'no value when ca is a CertificateAuthority, which has its own', 'an object')
+    const takes = 'no value when ca is a CertificateAuthority, which has its own'
+    throw new FST_PROX_INVALID_OPTION('tls', takes, 'an object')
   }
   return ca
 }
 
-function registerHosts (fastify: FastifyInstance, hosts: ProxyHosts, ca: CertificateAuthority, { proxyApps, downloadHost }: Settings): void {
+function registerHosts (
+  fastify: FastifyInstance, hosts: ProxyHosts, ca: CertificateAuthority, { proxyApps, downloadHost }: Settings
+): void {
   fastify.addHook('onRoute', (route) => hosts.assignConstrained(route))
   hosts.answerQueries(fastify)
   hosts.addApps(fastify, proxyApps)

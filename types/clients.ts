@@ -4,7 +4,8 @@ import type { InjectOptions, LightMyRequestCallback, LightMyRequestResponse } fr
 import type { ProxyAgent } from 'undici'
 
 /** What `fastify.inject` takes, for a proxied request. */
-export interface InjectProxyOptions extends Omit<InjectOptions, 'url' | 'path' | 'authority' | 'server' | 'Request' | 'autoStart'> {
+export interface InjectProxyOptions
+  extends Omit<InjectOptions, 'url' | 'path' | 'authority' | 'server' | 'Request' | 'autoStart'> {
   /** Absolute, `http:` or `https:`, as the client would have it. */
   url: string | URL
 }

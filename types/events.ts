@@ -58,7 +58,8 @@ export interface HandshakeFailed extends TunnelEvent {
   readonly servername: string | null
   /**
    * OpenSSL's or the operating system's code; `LEFT_IN_HANDSHAKE` or `LEFT_AFTER_HANDSHAKE` for a client that left
-   * without an alert, as one does that does not trust the CA; or the `FST_PROX_…` code for which there was no certificate.
+   * without an alert, as one does that does not trust the CA; or the `FST_PROX_…` code for which there was no
+   * certificate.
    */
   readonly code: string
   /** Whether it was the certificate that the client did not accept. */

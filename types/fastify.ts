@@ -34,7 +34,9 @@ declare module 'fastify' {
   }
 
   interface FastifyContextConfig {
-    /** What a route of fastify-prox itself is for, so that `onRoute` hooks can tell it from those of the application. */
+    /**
+     * What a route of fastify-prox itself is for, so that `onRoute` hooks can tell it from those of the application.
+     */
     fastifyProx?: 'connect' | 'failure' | 'download'
   }
 

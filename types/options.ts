@@ -41,8 +41,8 @@ export interface ProxyAuthResolverOptions {
   /** The realm that is asked for. Default `'Please enter prefix path'`. */
   realm?: string
   /**
-   * Accepts credentials with `true`. Asked for both readings of credentials that are not ASCII, as UTF-8 and as Latin-1,
-   * which some clients send. Default: any user name that is not empty.
+   * Accepts credentials with `true`. Asked for both readings of credentials that are not ASCII, as UTF-8 and as
+   * Latin-1, which some clients send. Default: any user name that is not empty.
    */
   validate?: (username: string, password: string) => boolean | Promise<boolean>
 }
@@ -62,10 +62,13 @@ export interface ConnectContext extends ResolverContext {
 
 /**
  * Refuses a tunnel by answering with a status code from 400 to 599; lets it open by answering nothing. Anything else is
- * answered with 500 (FST_PROX_BAD_DECISION). It is asked once for every host that the tunnel comes to speak for: that of
- * the CONNECT, a TLS server name that differs from it, and each further host that a request in the tunnel names.
+ * answered with 500 (FST_PROX_BAD_DECISION). It is asked once for every host that the tunnel comes to speak for: that
+ * of the CONNECT, a TLS server name that differs from it, and each further host that a request in the tunnel names.
  */
-export type OnConnect = (context: ConnectContext) => number | null | undefined | void | Promise<number | null | undefined | void>
+export type OnConnect = (context: ConnectContext) => ConnectDecision | Promise<ConnectDecision>
+
+/** A status code from 400 to 599 refuses; nothing allows. */
+type ConnectDecision = number | null | undefined | void
 
 /** Limits in time, in milliseconds; 0 turns one off. */
 export interface ProxyTimeouts {
@@ -88,7 +91,8 @@ export interface ProxyLimits {
 }
 
 /** A plugin of Fastify's, async or with a callback. */
-type Plugin = (instance: FastifyInstance, options: FastifyPluginOptions, done: (err?: Error) => void) => void | Promise<void>
+type Plugin =
+  (instance: FastifyInstance, options: FastifyPluginOptions, done: (err?: Error) => void) => void | Promise<void>
 
 /**
  * What answers one proxy host: a plugin, a module that exports one as the default, or a promise of either (`import()`),

@@ -27,7 +27,9 @@ function emitWarning ({ code, message }: types.CertificateAuthorityWarning): voi
 }
 
 /** Reads the CA from where the options say, or makes it and keeps it there. */
-async function loadBundle ({ origin, make }: Settings, onWarning: OnWarning): Promise<{ bundle: Bundle, file: string | null }> {
+async function loadBundle (
+  { origin, make }: Settings, onWarning: OnWarning
+): Promise<{ bundle: Bundle, file: string | null }> {
   if ('key' in origin) return { bundle: readBundle(origin, 'the options ca.key and ca.cert'), file: null }
   const store = 'store' in origin ? origin.store : new FileStore(origin.file, onWarning)
   const file = store instanceof FileStore ? store.file : null

@@ -96,7 +96,9 @@ function textOf (subtree: Subtree): string {
 }
 
 /** Lists what is permitted and excluded, each as the option `permit` writes it. */
-export function describeConstraints ({ permitted, excluded }: NameConstraints): { permit: string[], exclude: string[] } {
+export function describeConstraints (
+  { permitted, excluded }: NameConstraints
+): { permit: string[], exclude: string[] } {
   return { permit: permitted.map(textOf), exclude: excluded.map(textOf) }
 }
 

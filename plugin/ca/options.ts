@@ -2,7 +2,9 @@
 import { KeyObject } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { SecureContextOptions } from 'node:tls'
-import type { CertificateAuthorityKeyPair, CertificateAuthorityOptions, CertificateStore, KeyType } from '../../types/ca'
+import type {
+  CertificateAuthorityKeyPair, CertificateAuthorityOptions, CertificateStore, KeyType
+} from '../../types/ca'
 import { FST_PROX_INVALID_OPTION, isPemText, show } from '../errors'
 import { BOOLEAN, PATH, WHOLE_NUMBER, checkOptions, isFilledString, isObject } from '../option-rules'
 import type { Rule, Rules } from '../option-rules'
@@ -59,7 +61,9 @@ const RULES: Rules<keyof CertificateAuthorityOptions> = {
   file: PATH,
   store: {
     takes: 'an object with the methods get and add, or get and set',
-    accepts: (value) => isObject(value) && hasMethod(value, 'get') && (hasMethod(value, 'add') || hasMethod(value, 'set'))
+    accepts: (value) => {
+      return isObject(value) && hasMethod(value, 'get') && (hasMethod(value, 'add') || hasMethod(value, 'set'))
+    }
   },
   key: {
     takes: 'a private key as PEM, DER or KeyObject, along with ca.cert',

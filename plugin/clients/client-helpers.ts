@@ -14,7 +14,9 @@ import type { ProxyRouter } from '../routing/proxy-router'
 import { injector } from './inject-proxy'
 
 /** Adds `injectProxy`, `proxyEnv` and `proxyDispatcher` to the instance. */
-export function addClientHelpers (fastify: FastifyInstance, router: ProxyRouter, { certificatePem }: CertificateAuthority): void {
+export function addClientHelpers (
+  fastify: FastifyInstance, router: ProxyRouter, { certificatePem }: CertificateAuthority
+): void {
   const certificate = new CertificateFile(certificatePem)
   fastify.addHook('onClose', async () => certificate.remove())
 

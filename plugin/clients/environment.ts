@@ -12,7 +12,8 @@ export const PROXY_VARIABLES = [
 ] as const satisfies readonly ProxyVariable[]
 
 /** Each holds the hosts that are not for the proxy. */
-export const NO_PROXY_VARIABLES = ['NO_PROXY', 'no_proxy', 'npm_config_noproxy'] as const satisfies readonly ProxyVariable[]
+export const NO_PROXY_VARIABLES =
+  ['NO_PROXY', 'no_proxy', 'npm_config_noproxy'] as const satisfies readonly ProxyVariable[]
 
 /** Where it is `1`, Node itself reads the proxy variables (since 22.21 and 24.5). */
 export const NODE_SWITCH = 'NODE_USE_ENV_PROXY' satisfies ProxyVariable

@@ -51,7 +51,9 @@ export function injector (fastify: FastifyInstance, router: ProxyRouter): Inject
 
   function injectProxy (options: InjectProxyOptions | string | URL): Promise<LightMyRequestResponse>
   function injectProxy (options: InjectProxyOptions | string | URL, callback: LightMyRequestCallback): void
-  function injectProxy (options: InjectProxyOptions | string | URL, callback?: LightMyRequestCallback): Promise<LightMyRequestResponse> | void {
+  function injectProxy (
+    options: InjectProxyOptions | string | URL, callback?: LightMyRequestCallback
+  ): Promise<LightMyRequestResponse> | void {
     // Loaded late, as Fastify does it: servers that are not under test have no need of it.
     const { inject } = require('light-my-request') as typeof lightMyRequest
     const settings = typeof options === 'string' || options instanceof URL ? { url: options } : options
@@ -72,7 +74,8 @@ function readUrl (value: unknown): URL {
   const text = String(value)
   const url = URL.canParse(text) ? new URL(text) : null
   if (url === null || !['http:', 'https:'].includes(url.protocol) || url.username !== '' || url.password !== '') {
-    throw new FST_PROX_INVALID_OPTION('url', 'an absolute URL with http: or https: and without credentials', `'${text}'`)
+    const takes = 'an absolute URL with http: or https: and without credentials'
+    throw new FST_PROX_INVALID_OPTION('url', takes, `'${text}'`)
   }
   return url
 }

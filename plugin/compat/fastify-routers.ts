@@ -3,12 +3,12 @@
  * not-found handlers.
  *
  * Relied on:
- * - `Symbol(fastify.404)` leads to the object with the router of not-found handlers and with `arrange404`, which makes a
- *   context one that may have a not-found handler of its own, as `register` does for a context with a prefix.
+ * - `Symbol(fastify.404)` leads to the object with the router of not-found handlers and with `arrange404`, which makes
+ *   a context one that may have a not-found handler of its own, as `register` does for a context with a prefix.
  * - `Symbol(fastify.404ContextKey)` holds a context's not-found handler, `null` where there is none yet.
  * - Not-found handlers are added by `router.all(path, handler, store)`, routes by
- *   `router.on(method, path, { constraints }, handler, store)`, and `store.server` is the context that they are of. Both
- *   are asked for HEAD routes, `hasRoute` and `findRoute` by methods of find-my-way's, on the router.
+ *   `router.on(method, path, { constraints }, handler, store)`, and `store.server` is the context that they are of.
+ *   Both are asked for HEAD routes, `hasRoute` and `findRoute` by methods of find-my-way's, on the router.
  * - The root instance is the only one that has `server` as a property of its own.
  *
  * Seen in Fastify 5.0.0 to 5.12.8. `routersOf` throws at start-up where one of them is not there.
@@ -29,12 +29,16 @@ export interface Routers {
   readonly notFoundRouter: Router
   /** Lets a context without a prefix have a not-found handler of its own. */
   readonly allowNotFoundHandler: (context: FastifyInstance) => void
-  /** Takes the parent's not-found handler from a context, so that the next to be set adds one in place of changing it. */
+  /**
+   * Takes the parent's not-found handler from a context, so that the next to be set adds one in place of changing it.
+   */
   readonly dropNotFoundHandler: (context: FastifyInstance) => void
 }
 
-const METHODS = ['on', 'all', 'find', 'findRoute', 'lookup', 'callHandler', 'addConstraintStrategy', 'hasConstraintStrategy',
-  'prettyPrint', '_rebuild'] as const satisfies ReadonlyArray<keyof Router>
+const METHODS = [
+  'on', 'all', 'find', 'findRoute', 'lookup', 'callHandler', 'addConstraintStrategy', 'hasConstraintStrategy',
+  'prettyPrint', '_rebuild'
+] as const satisfies ReadonlyArray<keyof Router>
 
 /** Whether an instance is the root of its application, and not the context of a plugin. */
 export function isRoot (fastify: FastifyInstance): boolean {
@@ -50,7 +54,9 @@ export function routersOf (fastify: FastifyInstance): Routers {
   const kContext = symbolOf(fastify, 'fastify.404ContextKey')
   const fourOhFour = fastify[kFourOhFour as keyof FastifyInstance] as unknown as Partial<FourOhFour>
   const { router: notFoundRouter, arrange404 } = fourOhFour
-  if (notFoundRouter === undefined || arrange404 === undefined) throw unsupported(fastify, 'its not-found handlers are not where they were')
+  if (notFoundRouter === undefined || arrange404 === undefined) {
+    throw unsupported(fastify, 'its not-found handlers are not where they were')
+  }
   const missing = METHODS.find((name) => typeof notFoundRouter[name] !== 'function')
   if (missing !== undefined) throw unsupported(fastify, `its router has no method ${missing}`)
   const difference = findDifference(notFoundRouter)

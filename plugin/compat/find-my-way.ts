@@ -2,16 +2,16 @@
  * find-my-way, Fastify's router, as far as this package relies on more than its documentation says.
  *
  * Relied on:
- * - `lookup` derives the constraints, hands them with the request's method and URL to `this.find`, and what that returns
- *   to `this.callHandler`. Nothing else reads the URL.
+ * - `lookup` derives the constraints, hands them with the request's method and URL to `this.find`, and what that
+ *   returns to `this.callHandler`. Nothing else reads the URL.
  * - The constraints of a lookup are an object of that lookup alone, and `undefined` in it is as good as absent.
  * - `hasRoute` asks `this.findRoute`.
  * - `compile`, where there is one, puts faster versions of `find` and `lookup` on the router itself.
  * - `_opts` are the options of the constructor; a router works with the `constrainer` of another; `_rebuild(routes)`
  *   adds its routes anew, which makes them heed constraint strategies that were added since.
  *
- * Seen in 9.0.0 to 9.10.1. `assertLookupAsKnown` fails at start-up where the first of these no longer holds; without it,
- * the routes of proxy hosts would be answered with 404.
+ * Seen in 9.0.0 to 9.10.1. `assertLookupAsKnown` fails at start-up where the first of these no longer holds; without
+ * it, the routes of proxy hosts would be answered with 404.
  */
 export type Constraints = Record<string, unknown>
 
@@ -27,7 +27,9 @@ export interface Router {
   constrainer: unknown
   readonly routes: readonly unknown[]
   readonly _opts: object
-  on (method: string | string[], path: string, options: { constraints?: Constraints }, handler: Handler, store?: unknown): void
+  on (
+    method: string | string[], path: string, options: { constraints?: Constraints }, handler: Handler, store?: unknown
+  ): void
   all (path: string, handler: Handler, store?: unknown): void
   find (method: string, path: string, constraints?: Constraints): Handle | null
   findRoute (method: string, path: string, constraints?: Constraints): object | null
@@ -52,8 +54,8 @@ export function emptyCopyOf (router: Router): Router {
 }
 
 /**
- * Replaces `find` or `lookup` of a router for good: where the router itself assigns another one, as `compile` does, that
- * becomes the original.
+ * Replaces `find` or `lookup` of a router for good: where the router itself assigns another one, as `compile` does,
+ * that becomes the original.
  * @param make gets the original, as `original.method`, and returns what replaces it
  */
 export function replaceMethod<Name extends Replaceable> (
@@ -81,7 +83,10 @@ export function findDifference (like: Router): string | null {
   const plainFind = router.find
   router.find = (method, path, constraints) => {
     seen.push(method, path)
-    return { ...plainFind.call(router, method, path, constraints)!, handler: (...args) => { seen.push(args[0], args[1], args[3]) } }
+    return {
+      ...plainFind.call(router, method, path, constraints)!,
+      handler: (...args) => { seen.push(args[0], args[1], args[3]) }
+    }
   }
   lookupByFind(router).call(router, raw, response)
   const known = ['GET', '/a?b', raw, response, store]

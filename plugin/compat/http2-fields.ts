@@ -132,7 +132,8 @@ export function addField (fields: OutgoingFields, name: string, value: unknown):
 function textOf (value: unknown): string {
   const text = String(value)
   const last = text.length - 1
-  return last >= 0 && (text.charCodeAt(0) <= 32 || text.charCodeAt(last) <= 32) ? text.replace(/^[ \t]+|[ \t]+$/g, '') : text
+  const isPadded = last >= 0 && (text.charCodeAt(0) <= 32 || text.charCodeAt(last) <= 32)
+  return isPadded ? text.replace(/^[ \t]+|[ \t]+$/g, '') : text
 }
 
 /** Fields that are sent as they are given: those of an informational response, and trailers. */

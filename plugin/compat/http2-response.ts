@@ -4,8 +4,8 @@
  * It extends Node's class by its public members, and sends by the documented `stream.respond()`. Seen in the sources
  * of Node 20, 22, 24 and 26, and not documented:
  * - The constructor's parameter (`createServer({ Http2ServerResponse })` documents that there may be a subclass).
- * - `end()` sends what there is by calling `this.write()` and `this.writeHead()`, with `writableEnded` true when nothing
- *   is to follow. Without it fields that were set are not sent.
+ * - `end()` sends what there is by calling `this.write()` and `this.writeHead()`, with `writableEnded` true when
+ *   nothing is to follow. Without it fields that were set are not sent.
  * - It sends the trailers of `setTrailer()` when the stream wants them. Without it there are none.
  * - `sendDate: false` among the options of `respond()`. Without it there is a `date` that was not wanted.
  * - Which fields `respond()` takes only one value of (http2-fields). Without it `writeHead()` throws.

@@ -1,10 +1,11 @@
 /**
  * Writes a response of one piece with one system call and one TLS record, and without the cost of gathering.
  *
- * Relied on: `response.end(body)` writes the body and then an empty chunk, which carries the callback, and a stream that
- * is corked hands both to `_writev`.
+ * Relied on: `response.end(body)` writes the body and then an empty chunk, which carries the callback, and a stream
+ * that is corked hands both to `_writev`.
  * Seen in: Node 20 to 26 (lib/_http_outgoing.js, lib/net.js).
- * Without it: Node gathers the two, which took about 5 % of the CPU time of a small response (Node 20, by the benchmark).
+ * Without it: Node gathers the two, which took about 5 % of the CPU time of a small response (Node 20, by the
+ * benchmark).
  */
 import { Socket } from 'node:net'
 

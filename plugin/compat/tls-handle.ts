@@ -4,10 +4,11 @@
  * When a client resets right behind its handshake or request, the first write that fails takes the system's error with
  * it. If that write carried what TLS itself had to say (session tickets, a key update), or belonged to an HTTP/2
  * session, nobody is told, and TLSWrap regards it as under way for ever: no later write is sent or called back, 'end'
- * is emitted at most, never 'error' or 'close', and the descriptor stays open. A TCP socket without TLS is not concerned.
+ * is emitted at most, never 'error' or 'close', and the descriptor stays open. A TCP socket without TLS is not
+ * concerned.
  *
- * Relied on: the native handle of a TLS socket (`_handle`) tells how many bytes wait in it (`writeQueueSize`), and leads
- * to the handle below it (`_parent`), which tells how many it was given (`bytesWritten`).
+ * Relied on: the native handle of a TLS socket (`_handle`) tells how many bytes wait in it (`writeQueueSize`), and
+ * leads to the handle below it (`_parent`), which tells how many it was given (`bytesWritten`).
  * Seen in: Node 20 to 26.
  * Without it: such connections stay open for ever, as those of plain https servers do.
  */
@@ -23,8 +24,8 @@ interface Handle {
 }
 
 /**
- * Tells whether TLS holds encrypted bytes while the socket below has none to write. Bytes for a client that reads slowly,
- * or has ended its side, wait in the socket below. TLS may be on TLS, when the proxy is reached by TLS.
+ * Tells whether TLS holds encrypted bytes while the socket below has none to write. Bytes for a client that reads
+ * slowly, or has ended its side, wait in the socket below. TLS may be on TLS, when the proxy is reached by TLS.
  * @returns how much the system has been given to write, or `null` when nothing is lost
  */
 export function findLostWrite (socket: TLSSocket): number | null {

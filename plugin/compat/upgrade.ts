@@ -4,9 +4,9 @@
  * Relied on:
  * - `server.shouldUpgradeCallback(request)` decides, where Node has it (an option of `createServer` since 22.21.1 and
  *   24.9.0), and can be replaced on a server that was made without the option;
- * - elsewhere Node has stopped parsing the connection when it emits 'upgrade'. Then the request is written back into the
- *   socket without the field, and the server reads it again. Node emits 'upgrade' when the header section has been read,
- *   so that `head` is what follows it, the content of the request included.
+ * - elsewhere Node has stopped parsing the connection when it emits 'upgrade'. Then the request is written back into
+ *   the socket without the field, and the server reads it again. Node emits 'upgrade' when the header section has been
+ *   read, so that `head` is what follows it, the content of the request included.
  *
  * Seen in: Node 20 to 26 (lib/_http_server.js).
  * Without it: a request with an `Upgrade` field that nobody acts on is never answered.
@@ -30,7 +30,9 @@ export function knowsUpgradeCallback (server: object): boolean {
  * Has a server ask `decide` whether it acts on an `Upgrade` field.
  * @param decide gets what the server would have done by itself
  */
-export function decideUpgrades (server: object, decide: (raw: IncomingMessage, inherited: () => boolean) => boolean): void {
+export function decideUpgrades (
+  server: object, decide: (raw: IncomingMessage, inherited: () => boolean) => boolean
+): void {
   const deciding = server as DecidingServer
   const previous = deciding.shouldUpgradeCallback
   if (previous === undefined) return

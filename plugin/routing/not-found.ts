@@ -5,9 +5,9 @@ import type { Routers } from '../compat/fastify-routers'
 type SetNotFoundHandler = (this: FastifyInstance, ...args: unknown[]) => FastifyInstance
 
 /**
- * Lets a context without a prefix, and those in it, have a not-found handler of their own, as Fastify lets a context with
- * a prefix. The first that is set for the whole context takes the place of Fastify's own, as it does at the root; before,
- * there is none, since what a proxy app has no route for goes to the application.
+ * Lets a context without a prefix, and those in it, have a not-found handler of their own, as Fastify lets a context
+ * with a prefix. The first that is set for the whole context takes the place of Fastify's own, as it does at the root;
+ * before, there is none, since what a proxy app has no route for goes to the application.
  */
 export function scopeNotFoundHandlers (context: FastifyInstance, routers: Routers): void {
   // As Fastify takes it: without a handler, too.

@@ -1,8 +1,8 @@
 /**
- * Routes that only a proxied request can reach: those of proxy hosts, and the plugin's own. They are in private sections,
- * one for each proxy host, which have a route table of their own: a router of the same kind and with the same settings
- * as the application's. So they neither hide nor are hidden by a route of the application, and none of them shows in a
- * URL.
+ * Routes that only a proxied request can reach: those of proxy hosts, and the plugin's own. They are in private
+ * sections, one for each proxy host, which have a route table of their own: a router of the same kind and with the same
+ * settings as the application's. So they neither hide nor are hidden by a route of the application, and none of them
+ * shows in a URL.
  *
  * Fastify adds each route itself, with all that belongs to it; what differs is the table that it ends in. And Fastify
  * looks each request up itself; what differs is where a request that belongs to a private section is found. The
@@ -168,7 +168,8 @@ export class PrivateRoutes {
       const section = constraints?.[CONSTRAINT] as PrivateSection | string | undefined
       if (section === undefined) return original.method.call(router, method, path, constraints)
       if (typeof section === 'string') {
-        return this.#sections.get(section)?.table?.find(method, path, { ...constraints, [CONSTRAINT]: undefined }) ?? null
+        const others = { ...constraints, [CONSTRAINT]: undefined }
+        return this.#sections.get(section)?.table?.find(method, path, others) ?? null
       }
       constraints![CONSTRAINT] = undefined
       return findInSection(section, method, path, constraints!) ??
@@ -176,7 +177,8 @@ export class PrivateRoutes {
     })
     const lookup = lookupByFind(router)
     replaceMethod(router, 'lookup', (original) => (raw, response, context, done) =>
-      ((raw as SectionedRequest)[kSection] === undefined ? original.method : lookup).call(router, raw, response, context, done))
+      ((raw as SectionedRequest)[kSection] === undefined ? original.method : lookup)
+        .call(router, raw, response, context, done))
     replaceMethod(notFoundRouter, 'lookup', (original) => (raw, response, context, done) => {
       const { [kSection]: section, method, url } = raw as SectionedRequest
       if (section === undefined) return original.method.call(notFoundRouter, raw, response, context, done)
@@ -209,7 +211,9 @@ export class PrivateRoutes {
   }
 }
 
-function findInSection ({ table, notFound, single }: PrivateSection, method: string, path: string, constraints: Constraints): Handle | null {
+function findInSection (
+  { table, notFound, single }: PrivateSection, method: string, path: string, constraints: Constraints
+): Handle | null {
   if (single) return table!.find('GET', '/', constraints)
   if (table === null && notFound === null) return null
   const decodable = withDecodablePath(path)

@@ -1,6 +1,6 @@
 /**
- * Routes proxied requests: from here on a request's full URL is known, `request.proxy` is set, its fields are those that
- * a route may see, and `req.url` is the URL of a route. Only `private-routes` writes `req.url`.
+ * Routes proxied requests: from here on a request's full URL is known, `request.proxy` is set, its fields are those
+ * that a route may see, and `req.url` is the URL of a route. Only `private-routes` writes `req.url`.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ProxyCredentials, ProxyResolver, RawRequest, ResolverContext } from '../../types/options'
@@ -58,8 +58,9 @@ export interface ProxyRouterOptions {
 }
 
 /**
- * Its methods prepare a raw request for Fastify's router. The caller dispatches it when they return, or when the promise
- * that they returned is fulfilled, which is never rejected: what fails is answered by the application's error handler.
+ * Its methods prepare a raw request for Fastify's router. The caller dispatches it when they return, or when the
+ * promise that they returned is fulfilled, which is never rejected: what fails is answered by the application's error
+ * handler.
  */
 export class ProxyRouter {
   readonly #options: ProxyRouterOptions
@@ -94,7 +95,8 @@ export class ProxyRouter {
 
   /** Routes a request that came through a tunnel, for `path` of `origin`. */
   routeTunnelled (
-    raw: RawRequest, origin: Origin, path: string, tunnel: ProxyTunnel, credentials: ProxyCredentials | null, upgrade = false
+    raw: RawRequest, origin: Origin, path: string, tunnel: ProxyTunnel, credentials: ProxyCredentials | null,
+    upgrade = false
   ): void | Promise<void> {
     const context = { raw, remoteAddress: tunnel.remoteAddress, credentials, tunnel }
     return this.#route({ raw, origin, path, context, upgrade })

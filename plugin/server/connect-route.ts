@@ -1,6 +1,6 @@
 /**
- * CONNECT (RFC 9110 9.3.6) as a route of Fastify's: hooks see it and may answer it, it is logged, errors are answered by
- * the error handler, and its request id stands in the log lines of the tunnel that it opens.
+ * CONNECT (RFC 9110 9.3.6) as a route of Fastify's: hooks see it and may answer it, it is logged, errors are answered
+ * by the error handler, and its request id stands in the log lines of the tunnel that it opens.
  */
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'

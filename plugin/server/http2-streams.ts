@@ -30,7 +30,7 @@ export function interceptStreams (
 
 /** The URL that a stream asks a proxy for (RFC 9113 8.3.1); `null`: it is for this server itself. */
 function proxiedUrl ({ session }: ServerHttp2Stream, headers: IncomingHttpHeaders): string | null {
-  const { ':path': path = '', ':scheme': scheme, ':authority': authority } = headers as Record<string, string | undefined>
+  const { ':path': path = '', ':scheme': scheme, ':authority': authority } = headers
   if (isAbsoluteForm(path)) return path
   // Over TLS, a request for this server has the scheme https.
   return scheme === 'http' && session?.encrypted === true ? `http://${authority}${path === '*' ? '' : path}` : null

@@ -42,7 +42,8 @@ export class ConnectPolicy {
     return async (hostname, tunnel) => {
       if (allowed.has(hostname)) return
       const authority = `${hostname}:${port}`
-      assertAllowing(await onConnect({ ...context, hostname, authority, servername: tunnel.servername, tunnel }), authority)
+      const { servername } = tunnel
+      assertAllowing(await onConnect({ ...context, hostname, authority, servername, tunnel }), authority)
       if (allowed.size < ALLOWED_MAX) allowed.add(hostname)
     }
   }

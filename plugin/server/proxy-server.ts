@@ -1,4 +1,7 @@
-/** Builds what serves proxied requests when the application is ready: the servers of tunnels, and what listens to Fastify's. */
+/**
+ * Builds what serves proxied requests when the application is ready: the servers of tunnels, and what listens to
+ * Fastify's.
+ */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { CertificateAuthority } from '../../types/ca'

@@ -62,8 +62,8 @@ export function interceptRouted (fastify: FastifyInstance, router: ProxyRouter):
 }
 
 /**
- * Has `request.protocol` tell how the client asked, where the connection says otherwise: `https:` in absolute-form, say.
- * In a tunnel nobody but the client can have written what `trustProxy` reads, so it counts for nothing there.
+ * Has `request.protocol` tell how the client asked, where the connection says otherwise: `https:` in absolute-form,
+ * say. In a tunnel nobody but the client can have written what `trustProxy` reads, so it counts for nothing there.
  */
 function showOrigin (request: FastifyRequest, { scheme, host, hostname, port, tunnel }: ProxyRequest): void {
   const { encrypted = false }: { encrypted?: boolean } = request.raw.socket as Partial<TLSSocket>

@@ -69,8 +69,8 @@ export function tunnelHandlers (options: TunnelRequestsOptions): Http1Handlers &
 }
 
 /**
- * Routes a request for the origin of its tunnel, or for the one that it names itself: by `:authority`, or by a target in
- * absolute-form, which origin servers accept too (RFC 9112 3.2.2).
+ * Routes a request for the origin of its tunnel, or for the one that it names itself: by `:authority`, or by a target
+ * in absolute-form, which origin servers accept too (RFC 9112 3.2.2).
  */
 function route (router: ProxyRouter, tunnel: Tunnel, raw: RawRequest, upgrade: boolean): void | Promise<void> {
   const { info, request: { credentials } } = tunnel

@@ -18,7 +18,9 @@ export type DispatchUpgrade = (raw: IncomingMessage, socket: Duplex, head: Buffe
  * @param websockets whether proxied ones are routed, or ignored as all others
  * @returns what hands an upgrade to those listeners; `null`: there are none
  */
-export function interceptUpgrades (server: EventEmitter, router: ProxyRouter, websockets: boolean): DispatchUpgrade | null {
+export function interceptUpgrades (
+  server: EventEmitter, router: ProxyRouter, websockets: boolean
+): DispatchUpgrade | null {
   const isTaken = (raw: IncomingMessage): boolean => websockets && asksForWebSocket(raw)
   let dispatch: DispatchUpgrade | null = null
 

@@ -21,7 +21,8 @@ function end (code: TunnelCloseCode, reason: string, level: Level = 'debug'): Tu
 
 export const CLIENT_CLOSED = end('CLIENT_CLOSED', 'closed by the client')
 export const CLIENT_GONE = end('CLIENT_GONE', 'the client reset the connection')
-export const CLOSED_BEFORE_FIRST_BYTE = end('CLOSED_BEFORE_FIRST_BYTE', 'closed by the client before it said what it wants')
+export const CLOSED_BEFORE_FIRST_BYTE =
+  end('CLOSED_BEFORE_FIRST_BYTE', 'closed by the client before it said what it wants')
 export const FIRST_BYTE_TIMEOUT = end('FIRST_BYTE_TIMEOUT', 'no first bytes in time')
 export const HANDSHAKE_TIMEOUT = end('HANDSHAKE_TIMEOUT', 'no TLS handshake in time')
 export const IDLE_TIMEOUT = end('IDLE_TIMEOUT', 'idle')
@@ -32,7 +33,8 @@ export const PROXY_CLOSED = end('PROXY_CLOSED', 'the proxy closed')
 
 /** The first bytes are neither TLS nor HTTP; the log line shows the first 16 of them. */
 export function protocolUnknown (firstBytes: Buffer): TunnelEnd {
-  return { ...end('PROTOCOL_UNKNOWN', 'neither TLS nor HTTP', 'info'), detail: { firstBytes: firstBytes.toString('hex', 0, 16) } }
+  const detail = { firstBytes: firstBytes.toString('hex', 0, 16) }
+  return { ...end('PROTOCOL_UNKNOWN', 'neither TLS nor HTTP', 'info'), detail }
 }
 
 /** The connection broke. */

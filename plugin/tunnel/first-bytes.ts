@@ -18,7 +18,9 @@ export interface FirstBytes {
  * @param head what came right behind the CONNECT
  * @param onClientHello called when a ClientHello begins
  */
-export async function readFirstBytes (socket: Socket, head: Buffer, onClientHello: () => void): Promise<FirstBytes | null> {
+export async function readFirstBytes (
+  socket: Socket, head: Buffer, onClientHello: () => void
+): Promise<FirstBytes | null> {
   return await new Promise((resolve) => {
     let bytes: Buffer | null = null
 

@@ -73,7 +73,8 @@ function createTunnelServer (outer: object, limits: ServerLimits, handlers: Http
     shouldUpgradeCallback: handlers.takesUpgrade
   } as object)
   // Node takes the larger one for the request, whichever it is.
-  Object.assign(server, { headersTimeout: Math.min(headersTimeout, requestTimeout || Infinity), requestTimeout, timeout })
+  const shorter = Math.min(headersTimeout, requestTimeout || Infinity)
+  Object.assign(server, { headersTimeout: shorter, requestTimeout, timeout })
 
   server.on('request', (raw: IncomingMessage, response: ServerResponse) => {
     hintKeepAlive(response, idle)
@@ -93,7 +94,8 @@ function createTunnelServer (outer: object, limits: ServerLimits, handlers: Http
       answerConnect(raw, socket, METHOD_NOT_ALLOWED)
     })
   })
-  // Later: what TLS is asked to write right after its handshake waits for a turn, and would be destroyed with the socket.
+  // Later: what TLS is asked to write right after its handshake waits for a turn, and would be destroyed with the
+  // socket.
   server.on('clientError', (err: Error, socket: Duplex) => setImmediate(() => {
     if (!handlers.clientError(err, socket)) socket.destroy(err)
   }))

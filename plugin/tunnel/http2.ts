@@ -49,7 +49,8 @@ export class Http2Sessions implements RequestServer {
     tunnel.state = 'http2'
     // Inherited from the socket of the CONNECT, it would keep the session of a client that has gone.
     socket.allowHalfOpen = false
-    const session = performServerHandshake(socket, http2Options(this.#streamLimits, { maxConcurrentStreams: MAX_CONCURRENT_STREAMS }))
+    const settings = { maxConcurrentStreams: MAX_CONCURRENT_STREAMS }
+    const session = performServerHandshake(socket, http2Options(this.#streamLimits, settings))
     copyAddress(socket, session.socket)
     // When a session has ended Node waits for the client to close its side, however long that takes.
     socket.on('finish', () => lingeringClose(socket))

@@ -41,7 +41,9 @@ export function describeHandshakeFailure (err: NodeJS.ErrnoException): Handshake
   return { code, refused, reason: refused ? 'the client does not trust the CA' : `TLS handshake failed: ${code}` }
 }
 
-/** What a TLS client that never sent a request has sent at most after its handshake: a close_notify alert in a record. */
+/**
+ * What a TLS client that never sent a request has sent at most after its handshake: a close_notify alert in a record.
+ */
 const CLOSE_NOTIFY_LENGTH = 64
 
 /** How soon a client leaves that does not accept the certificate, in milliseconds. */
@@ -80,10 +82,11 @@ export class OutcomeReporter {
     }
     if (!refused) return { code, reason, level: 'info' }
     const { name, fingerprint256 } = this.#ca
+    const host = info.servername ?? request.target.hostname
     return {
       code,
       reason: `${reason} '${name}': add its certificate to what the client trusts`,
-      level: this.#isFirstRefusal(`${info.remoteAddress} ${info.servername ?? request.target.hostname}`) ? 'warn' : 'debug',
+      level: this.#isFirstRefusal(`${info.remoteAddress} ${host}`) ? 'warn' : 'debug',
       detail: { fingerprint256 }
     }
   }

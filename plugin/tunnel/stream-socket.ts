@@ -1,4 +1,6 @@
-/** A stream of HTTP/2 that a CONNECT opened (RFC 9113 8.5), in the shape of the socket that HTTP/1.1 would have given. */
+/**
+ * A stream of HTTP/2 that a CONNECT opened (RFC 9113 8.5), in the shape of the socket that HTTP/1.1 would have given.
+ */
 import { constants } from 'node:http2'
 import type { Http2ServerRequest, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'

@@ -1,4 +1,6 @@
-/** Limits of time: every tunnel has one watch at a time, and all of them are looked at together, which costs no timers. */
+/**
+ * Limits of time: every tunnel has one watch at a time, and all of them are looked at together, which costs no timers.
+ */
 import type { TLSSocket } from 'node:tls'
 import { findLostWrite } from '../compat/tls-handle'
 import { CLIENT_GONE } from './endings'
@@ -71,7 +73,9 @@ export class PeerWatch implements Watch {
     this.#tlsSocket = tlsSocket
   }
 
-  /** Ends the tunnel when it is seen twice in the same state: Node reports some writes a turn of the event loop later. */
+  /**
+   * Ends the tunnel when it is seen twice in the same state: Node reports some writes a turn of the event loop later.
+   */
   check (): void {
     const stuckAt = findLostWrite(this.#tlsSocket)
     if (stuckAt !== null && stuckAt === this.#stuckAt) this.#tunnel.destroy(CLIENT_GONE)
