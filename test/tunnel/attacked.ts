@@ -107,7 +107,7 @@ export class Attacked {
     await this.#serve().catch((err) => this.#throwIfDead(err))
   }
 
-  /** Waits until no connection and no tunnel is open. */
+  /** Waits until no connection to the HTTP/1.1 port is open, and no tunnel by any way. */
   async empty (): Promise<void> {
     let counts = await this.#count()
     for (const end = Date.now() + BOUND; counts.connections + counts.tunnels > 0; counts = await this.#count()) {
