@@ -1,0 +1,35 @@
+/** `require('fastify-prox/forward')`: the plugin itself, also as `default` and by name. */
+import type * as types from '../types/forward'
+import type * as netTypes from '../types/net'
+import { fastifyProxForward as plugin } from './plugin'
+import { forwardResolver } from './resolver'
+
+const fastifyProxForward: typeof plugin & {
+  readonly default: typeof plugin
+  readonly fastifyProxForward: typeof plugin
+  readonly forwardResolver: typeof forwardResolver
+} = Object.assign(plugin, { default: plugin, fastifyProxForward: plugin, forwardResolver })
+
+declare namespace fastifyProxForward {
+  export type AllowAddresses = netTypes.AllowAddresses
+  export type DialTarget = netTypes.DialTarget
+  export type Exchange = types.Exchange
+  export type ExchangeConnection = types.ExchangeConnection
+  export type ExchangeEnd = types.ExchangeEnd
+  export type ExchangeListener = types.ExchangeListener
+  export type ExchangeRequest = types.ExchangeRequest
+  export type ExchangeResponse = types.ExchangeResponse
+  export type ExchangeSink = types.ExchangeSink
+  export type ForwardConfig = types.ForwardConfig
+  export type ForwardHeaders = types.ForwardHeaders
+  export type ForwardHost = types.ForwardHost
+  export type ForwardOptions = types.ForwardOptions
+  export type ForwardPluginOptions = types.ForwardPluginOptions
+  export type ForwardResponse = types.ForwardResponse
+  export type ForwardSocketOptions = types.ForwardSocketOptions
+  export type ForwardTarget = types.ForwardTarget
+  export type ForwardTimeouts = types.ForwardTimeouts
+  export type ForwardVia = types.ForwardVia
+}
+
+export = fastifyProxForward

@@ -1,0 +1,120 @@
+/** The plugin `fastify-prox/forward`: options in, decorators and hooks out. */
+import { randomBytes } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { WebSocket } from 'ws'
+import type {
+  ExchangeListener, ForwardConfig, ForwardOptions, ForwardPluginOptions, ForwardSocketOptions
+} from '../types/forward'
+import '../types/fastify'
+import { AddressGuard } from '../net/guard'
+import { FST_PROX_INVALID_OPTION, show } from '../plugin/errors'
+import { Connector } from './connector'
+import type { Forwarding } from './forward'
+import { forward } from './forward'
+import { leaveBodiesAlone } from './bodies'
+import { dialFirst, forwardSocket } from './sockets'
+import { UpstreamTls } from './tls'
+import { Upstreams } from './upstreams'
+import { proxyChooser } from './via'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /**
+     * Has every exchange with an upstream host handed out to a listener, from now on: for those who record.
+     * @example fastify.onExchange(({ url }) => ({ end: ({ timings }) => console.log(url, timings.end) }))
+     */
+    onExchange (listener: ExchangeListener): void
+  }
+
+  interface FastifyReply {
+    /**
+     * Forwards the request to the host of `request.proxy.url`, and answers with what the host answers. Return it.
+     * Errors go to the error handler: FST_PROX_ADDRESS_REFUSED (403), FST_PROX_LOOP (508), FST_PROX_UPSTREAM_TIMEOUT
+     * (504), FST_PROX_UPSTREAM_… (502), FST_PROX_BODY_PARSED (500), FST_PROX_NOT_PROXIED (404).
+     * @example app.all('/*', (request, reply) => reply.forward({ headers: { cookie: null } }))
+     */
+    forward (options?: ForwardOptions): FastifyReply
+  }
+
+  interface FastifyRequest {
+    /**
+     * Forwards a WebSocket to the host of `request.proxy.url`. With `config: { forward: true }` (or what to dial with)
+     * on the route, the host has been dialled before the client was accepted, and its refusal was the reply. Without,
+     * the host is dialled now, with `options`, and a refusal closes the socket with 1014.
+     * @example
+     * app.get('/live/*', { websocket: true, config: { forward: true } }, (socket, request) => request.forwardSocket(socket))
+     */
+    forwardSocket (socket: WebSocket, options?: ForwardSocketOptions): void
+  }
+
+  interface FastifyContextConfig {
+    /** Whether the route forwards: its bodies are left unparsed, its WebSockets dialled before they are accepted. */
+    forward?: ForwardConfig
+  }
+}
+
+/** The forwarder of an instance, which contexts inside it inherit. */
+const FORWARDING = Symbol('fastify-prox.forwarding')
+
+/** That of the nearest context in which the plugin was registered. */
+function forwardingIn (fastify: FastifyInstance): Forwarding {
+  return (fastify as FastifyInstance & { [FORWARDING]: Forwarding })[FORWARDING]
+}
+
+const PSEUDONYM = /^[a-z0-9!#$%&'*+.^_`|~:-]+$/i
+
+const plugin: FastifyPluginAsync<ForwardPluginOptions> = async (fastify, options) => {
+  const forwarding = forwardingOf(fastify, options)
+  const listeners: ExchangeListener[] = []
+  Object.defineProperty(fastify, FORWARDING, { value: { ...forwarding, listeners } })
+  fastify.addHook('onClose', async () => forwarding.upstreams.close())
+  leaveBodiesAlone(fastify)
+  dialFirst(fastify, forwardingIn)
+  if (!fastify.hasReplyDecorator('forward')) {
+    fastify.decorateReply('forward', function (this: FastifyReply, given: ForwardOptions = {}) {
+      forward(forwardingIn(this.server), this.request, this, given)
+      return this
+    })
+    fastify.decorate('onExchange', function (this: FastifyInstance, listener: ExchangeListener) {
+      (forwardingIn(this).listeners as ExchangeListener[]).push(listener)
+    })
+    fastify.decorateRequest('forwardSocket', function (this: FastifyRequest, socket: WebSocket, given: ForwardSocketOptions = {}) {
+      forwardSocket(forwardingIn(this.server), this, socket, given)
+    })
+  }
+}
+
+function forwardingOf (fastify: FastifyInstance, options: ForwardPluginOptions): Omit<Forwarding, 'listeners'> {
+  const { allow = 'public', via, ca, hosts = {}, http2 = true, timeouts = {}, pseudonym, lookup } = options
+  if (pseudonym !== undefined && !PSEUDONYM.test(pseudonym)) {
+    throw new FST_PROX_INVALID_OPTION('pseudonym', 'a token', show(pseudonym))
+  }
+  const own = (): AddressInfo[] => fastify.addresses().filter((address) => typeof address === 'object')
+  const connector = new Connector({
+    guard: new AddressGuard(allow, own),
+    proxyGuard: new AddressGuard(() => true, own),
+    tls: new UpstreamTls(ca, hosts),
+    timeout: milliseconds('connect', timeouts.connect, 10_000),
+    lookup
+  })
+  return {
+    connector,
+    upstreams: new Upstreams(connector, http2),
+    chooseProxy: proxyChooser(via),
+    pseudonym: pseudonym ?? `fastify-prox-${randomBytes(6).toString('hex')}`,
+    headersTimeout: milliseconds('headers', timeouts.headers, 60_000),
+    bodyTimeout: milliseconds('body', timeouts.body, 300_000)
+  }
+}
+
+function milliseconds (name: string, value: number | undefined, byDefault: number): number {
+  if (value === undefined) return byDefault
+  if (!Number.isInteger(value) || value < 0 || value > 2_147_483_647) {
+    throw new FST_PROX_INVALID_OPTION(`timeouts.${name}`, 'milliseconds', show(value))
+  }
+  return name === 'connect' && value === 0 ? 2_147_483_647 : value
+}
+
+export const fastifyProxForward = fp(plugin, { fastify: '5.x', name: 'fastify-prox-forward' })

@@ -1,0 +1,98 @@
+/** Decides which addresses may be connected to: private ones are refused unless they were allowed, our own always. */
+import { BlockList, isIP, isIPv6 } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import type { AddressInfo } from 'node:net'
+import type { AllowAddresses, DialTarget } from '../types/net'
+import { FST_PROX_ADDRESS_REFUSED, FST_PROX_INVALID_OPTION, show } from '../plugin/errors'
+import { canonicalAddress, embeddedIPv4, isPublicAddress } from './address'
+
+/** The addresses that a server listens on, at the time of asking. */
+export type OwnAddresses = () => readonly AddressInfo[]
+
+const TAKES = '\'public\', a list of addresses, CIDR blocks and host names, or a function'
+const NAME = /^(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?$/
+
+type Rule = (address: string, hostname: string) => boolean
+
+export class AddressGuard {
+  readonly #decide: (addresses: readonly string[], target: DialTarget) => Promise<readonly string[]>
+  readonly #own: OwnAddresses
+
+  /** @throws FST_PROX_INVALID_OPTION for anything that is not one of the three */
+  constructor (allow: AllowAddresses, own: OwnAddresses) {
+    this.#own = own
+    if (typeof allow === 'function') {
+      this.#decide = async (addresses, target) => await allow(addresses, target) === true ? [] : addresses
+      return
+    }
+    const rules = allow === 'public' ? [] : readRules(allow)
+    this.#decide = async (addresses, { hostname }) =>
+      addresses.filter((address) => !isPublicAddress(address) && !rules.some((rule) => rule(address, hostname)))
+  }
+
+  /**
+   * Checks every address that a name has: one that may not be connected to is enough to refuse the name.
+   * @throws FST_PROX_ADDRESS_REFUSED
+   */
+  async assertAllowed (addresses: readonly string[], target: DialTarget): Promise<void> {
+    const own = addresses.find((address) => this.#isOwn(address, target.port))
+    if (own !== undefined) throw new FST_PROX_ADDRESS_REFUSED(target.hostname, own, 'it is this proxy itself')
+    const [refused] = await this.#decide(addresses, target)
+    if (refused !== undefined) {
+      throw new FST_PROX_ADDRESS_REFUSED(target.hostname, refused, 'it is not an address that the option allow lets through')
+    }
+  }
+
+  /** Whether the server would be connected to itself: a request would go round until something gives in. */
+  #isOwn (address: string, port: number): boolean {
+    const candidates = [canonicalAddress(embeddedIPv4(address) ?? address)]
+    return this.#own().some((listening) => {
+      if (listening.port !== port) return false
+      if (listening.address !== '0.0.0.0' && listening.address !== '::') {
+        return candidates.includes(canonicalAddress(listening.address))
+      }
+      return candidates.some(isOfThisMachine)
+    })
+  }
+}
+
+/** Whether a server that listens on every address listens on this one. */
+function isOfThisMachine (address: string): boolean {
+  // 0.0.0.0 and :: connect to this machine where they connect at all.
+  if (/^(?:127|0)\./.test(address) || /^0:0:0:0:0:0:0:[01]$/.test(address)) return true
+  return Object.values(networkInterfaces()).flat().some((known) => canonicalAddress(known!.address) === address)
+}
+
+function readRules (allow: unknown): Rule[] {
+  if (!Array.isArray(allow)) throw new FST_PROX_INVALID_OPTION('allow', TAKES, show(allow))
+  const list = new BlockList()
+  const names: Rule[] = []
+  for (const entry of allow as unknown[]) {
+    if (entry === 'public') continue
+    if (typeof entry !== 'string' || !(addToList(list, entry) || addName(names, entry.toLowerCase()))) {
+      throw new FST_PROX_INVALID_OPTION('allow', TAKES, show(entry))
+    }
+  }
+  return [(address) => {
+    const plain = embeddedIPv4(address) ?? address
+    return list.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4')
+  }, ...names]
+}
+
+function addToList (list: BlockList, entry: string): boolean {
+  const [network, prefix, rest] = entry.split('/') as [string, string | undefined, string | undefined]
+  const family = isIP(network)
+  if (family === 0 || rest !== undefined) return false
+  const bits = prefix === undefined ? (family === 4 ? 32 : 128) : /^\d{1,3}$/.test(prefix) ? Number(prefix) : Infinity
+  if (bits > (family === 4 ? 32 : 128)) return false
+  list.addSubnet(network, bits, family === 4 ? 'ipv4' : 'ipv6')
+  return true
+}
+
+function addName (names: Rule[], entry: string): boolean {
+  if (!NAME.test(entry)) return false
+  const name = entry.replace(/\.$/, '')
+  if (name.startsWith('*.')) names.push((_address, hostname) => hostname.toLowerCase().endsWith(name.slice(1)))
+  else names.push((_address, hostname) => hostname.toLowerCase() === name)
+  return true
+}
