@@ -144,8 +144,8 @@ async function answer (
   const replaced = response.body !== body
   if (replaced) {
     for (const name of OF_THE_BYTES) if (response.headers[name] === headers[name]) delete response.headers[name]
-    // What takes the place may read from what was there; what does not leaves it to us.
-    if (!isConsumed(body)) body.resume()
+    // What takes the place may read from what was there, now or later; what it leaves is not waited for.
+    reply.raw.once('close', () => body.destroy())
   }
   // A message with a length has no trailers (RFC 9112 7.1.2).
   if (headers['content-length'] !== undefined) delete headers.trailer
@@ -153,11 +153,6 @@ async function answer (
   const empty = bodiless && !replaced
   if (empty) body.resume()
   respond(reply, normalised(response), names, empty, trailers)
-}
-
-/** Whether somebody reads the stream. */
-function isConsumed (body: Readable): boolean {
-  return body.readableFlowing !== null || body.listenerCount('readable') > 0 || body.readableDidRead
 }
 
 function normalised (response: ForwardResponse): ForwardResponse {

@@ -17,6 +17,7 @@ export class Recorder implements Observer {
   readonly #begin = performance.now()
   readonly #timings: Timings = { connected: null, requestSent: null, responseHead: null, end: 0 }
   #onInformational: (response: ExchangeResponse) => void = () => {}
+  #startBody: () => void = () => {}
   #ended = false
 
   constructor (request: FastifyRequest, target: Target, listeners: readonly ExchangeListener[], webSocket: boolean) {
@@ -44,6 +45,7 @@ export class Recorder implements Observer {
     this.#timings.connected = this.#elapsed()
     const { url, path } = this.#target
     this.#each((sink) => sink.request?.({ ...request, url, path }, connection))
+    this.#startBody()
   }
 
   sent (): void {
@@ -63,12 +65,16 @@ export class Recorder implements Observer {
   /** The content of the request, recorded on its way; the same stream when nobody records. */
   requestBody (body: Readable, trailers: () => readonly string[]): Readable {
     if (!this.active) return body
-    return this.#tee(body, (sink, chunk) => sink.requestData?.(chunk), (sink) => sink.requestTrailers?.(trailers()))
+    const tee = this.#tee(body, (sink, chunk) => sink.requestData?.(chunk), (sink) => sink.requestTrailers?.(trailers()))
+    // Not before its head.
+    this.#startBody = () => body.pipe(tee)
+    return tee
   }
 
   responseBody (body: Readable, trailers: () => readonly string[]): Readable {
     if (!this.active) return body
-    return this.#tee(body, (sink, chunk) => sink.responseData?.(chunk), (sink) => sink.responseTrailers?.(trailers()))
+    const tee = this.#tee(body, (sink, chunk) => sink.responseData?.(chunk), (sink) => sink.responseTrailers?.(trailers()))
+    return body.pipe(tee)
   }
 
   /** A promise when a recorder holds the message back. */
@@ -88,7 +94,7 @@ export class Recorder implements Observer {
     body: Readable,
     write: (sink: ExchangeSink, chunk: Buffer) => void | Promise<void>,
     finish: (sink: ExchangeSink) => void
-  ): Readable {
+  ): Transform {
     const tee = new Transform({
       transform: (chunk: Buffer, _encoding, callback) => {
         const pending = this.#all((sink) => write(sink, chunk))
@@ -105,7 +111,6 @@ export class Recorder implements Observer {
       }
     })
     body.on('error', (err) => tee.destroy(err))
-    body.pipe(tee)
     return tee
   }
 

@@ -1,3 +1,4 @@
+import type { TLSSocket } from 'node:tls'
 import t from 'tap'
 import { CertificateAuthority } from '../../plugin/ca/authority'
 import { privateRoot, startForward, startSite } from './support'
@@ -38,7 +39,7 @@ t.test('shows a client certificate to the host that it is for', async (t) => {
   const root = await privateRoot()
   const { key, certificate: cert } = await (await CertificateAuthority.load({ store: new Map() })).issue('client.test')
   const site = await startSite(t, (request, response) => {
-    response.end(String(Object.keys((request.socket as import('node:tls').TLSSocket).getPeerCertificate()).length > 0))
+    response.end(String(Object.keys((request.socket as TLSSocket).getPeerCertificate()).length > 0))
   }, { tls: { requestCert: true, rejectUnauthorized: false } })
   const proxy = await startForward(t, { ca: [], hosts: { LOCALHOST: { key, cert, ca: root.certificatePem } } })
   t.equal((await proxy.get(`https://localhost:${site.port}/`)).body, 'true')
