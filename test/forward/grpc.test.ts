@@ -1,0 +1,139 @@
+import { once } from 'node:events'
+import http2 from 'node:http2'
+import type { ClientHttp2Session } from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import * as grpc from '@grpc/grpc-js'
+import t from 'tap'
+import type { Test } from 'tap'
+import type { Proxy } from '../support/proxy'
+import { privateRoot, startForward, startSite } from './support'
+
+const bytes = (value: Buffer): Buffer => value
+
+const SERVICE: grpc.ServiceDefinition = Object.fromEntries(
+  [['unary', false, false], ['many', false, true], ['chat', true, true], ['fails', false, false]].map(([name, requestStream, responseStream]) => [name, {
+    path: `/test.Echo/${name}`,
+    requestStream,
+    responseStream,
+    requestSerialize: bytes,
+    requestDeserialize: bytes,
+    responseSerialize: bytes,
+    responseDeserialize: bytes
+  }])
+) as unknown as grpc.ServiceDefinition
+
+async function startGrpc (t: Test): Promise<number> {
+  const { key, certificate } = await (await privateRoot()).issue('localhost')
+  const server = new grpc.Server()
+  server.addService(SERVICE, {
+    unary: (call: grpc.ServerUnaryCall<Buffer, Buffer>, callback: grpc.sendUnaryData<Buffer>) => callback(null, call.request),
+    many: (call: grpc.ServerWritableStream<Buffer, Buffer>) => {
+      for (let i = 0; i < 3; i++) call.write(Buffer.from(`${i}`))
+      call.end()
+    },
+    chat: (call: grpc.ServerDuplexStream<Buffer, Buffer>) => {
+      call.on('data', (data: Buffer) => call.write(data))
+      call.on('end', () => call.end())
+    },
+    fails: (_call: grpc.ServerUnaryCall<Buffer, Buffer>, callback: grpc.sendUnaryData<Buffer>) => {
+      callback({ code: grpc.status.NOT_FOUND, details: 'not here' })
+    }
+  })
+  const pair = { private_key: Buffer.from(key), cert_chain: Buffer.from(certificate) }
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createSsl(null, [pair]), (err, bound) => err ? reject(err) : resolve(bound))
+  })
+  t.teardown(() => server.forceShutdown())
+  return port
+}
+
+/** A listener whose connections come out of a tunnel of the proxy: for clients that know no proxy. */
+async function startTunnelEntrance (t: Test, proxy: Proxy, authority: string): Promise<number> {
+  const { createServer } = await import('node:net')
+  const server = createServer(async (socket) => {
+    const tunnel = (await proxy.tunnel(authority)).detach()
+    for (const each of [socket, tunnel]) each.on('error', () => {})
+    socket.pipe(tunnel).pipe(socket)
+    t.teardown(() => socket.destroy())
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  return (server.address() as AddressInfo).port
+}
+
+t.test('gRPC goes through: unary, streams both ways, and errors', async (t) => {
+  const site = await startGrpc(t)
+  const proxy = await startForward(t)
+  const entrance = await startTunnelEntrance(t, proxy, `localhost:${site}`)
+  const Client = grpc.makeGenericClientConstructor(SERVICE, 'Echo')
+  const credentials = grpc.credentials.createSsl(Buffer.from(proxy.app.proxyCA.certificatePem))
+  const client = new Client(`localhost:${entrance}`, credentials, { 'grpc.default_authority': `localhost:${site}` }) as unknown as Record<
+    'unary' | 'many' | 'chat' | 'fails', (...args: unknown[]) => grpc.ClientDuplexStream<Buffer, Buffer>> & { close: () => void }
+  t.teardown(() => client.close())
+  const deadline = { deadline: Date.now() + 20_000 }
+  const unary = (method: 'unary' | 'fails'): Promise<unknown> => new Promise((resolve) => {
+    client[method](Buffer.from('a'), new grpc.Metadata(), deadline, (err: grpc.ServiceError | null, value?: Buffer) => resolve(err ?? String(value)))
+  })
+  t.equal(await unary('unary'), 'a')
+  t.match(await unary('fails'), { code: grpc.status.NOT_FOUND, details: 'not here' })
+  t.strictSame((await client.many(Buffer.from('a'), new grpc.Metadata(), deadline).toArray()).map(String), ['0', '1', '2'])
+  const chat = client.chat(new grpc.Metadata(), deadline)
+  for (const word of ['one', 'two']) {
+    chat.write(Buffer.from(word))
+    t.equal(String((await once(chat, 'data'))[0]), word, 'each answer comes before the next question')
+  }
+  chat.end()
+  await once(chat, 'status')
+})
+
+async function session (t: Test, proxy: Proxy, authority: string): Promise<ClientHttp2Session> {
+  const tunnel = await proxy.tunnel(authority)
+  const socket = connectTls({ socket: tunnel.detach(), servername: 'localhost', ca: proxy.app.proxyCA.certificatePem, ALPNProtocols: ['h2'] })
+  const client = http2.connect(`https://${authority}`, { createConnection: () => socket })
+  client.on('error', () => {})
+  t.teardown(() => client.destroy())
+  return client
+}
+
+t.test('HTTP/2 on both sides: 103, cookies, a body of a GET, a stream that was cut short', async (t) => {
+  const site = await startSite(t, (request, response) => {
+    if (request.url === '/cut') return response.write('a', () => { (response as unknown as http2.Http2ServerResponse).stream.close(http2.constants.NGHTTP2_CANCEL) })
+    response.writeEarlyHints({ link: '</a>; rel=preload' })
+    response.setHeader('x-cookie', String(request.headers.cookie))
+    request.pipe(response)
+  }, { http2: true })
+  const proxy = await startForward(t)
+  const client = await session(t, proxy, `localhost:${site.port}`)
+  const stream = client.request({ ':path': '/', ':method': 'POST', ':authority': `localhost:${site.port}`, cookie: ['a=1', 'b=2'] })
+  const hints = once(stream, 'headers')
+  stream.end('body')
+  const [headers] = await once(stream, 'response')
+  t.equal((await hints)[0][':status'], 103)
+  t.strictSame([headers[':status'], headers['x-cookie'], Buffer.concat(await stream.toArray()).toString()], [200, 'a=1; b=2', 'body'])
+  const cut = client.request({ ':path': '/cut', ':authority': `localhost:${site.port}` })
+  cut.resume()
+  const [err] = await once(cut, 'error')
+  t.match(err.message, /INTERNAL_ERROR/)
+})
+
+t.test('sends a request again that a host has refused unseen, once', async (t) => {
+  const { key, certificate: cert } = await (await privateRoot()).issue('localhost')
+  const server = http2.createSecureServer({ key, cert })
+  let streams = 0
+  server.on('stream', (stream, headers) => {
+    stream.on('error', () => {})
+    if (headers[':path'] === '/never' || ++streams === 1) return stream.close(http2.constants.NGHTTP2_REFUSED_STREAM)
+    stream.respond({ ':status': 200 })
+    stream.end('ok')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const proxy = await startForward(t)
+  t.equal((await proxy.get(`https://localhost:${port}/`)).body, 'ok')
+  t.equal(streams, 2)
+  t.equal((await proxy.get(`https://localhost:${port}/never`)).status, 502)
+})
