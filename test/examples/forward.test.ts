@@ -55,7 +55,7 @@ async function startSite (t: Test): Promise<Site> {
 
 /** The example, which trusts the CA of the site. */
 async function startForward (t: Test, { ca }: Site, more: Record<string, string> = {}): Promise<Example> {
-  return await startExample(t, 'forward', { NODE_EXTRA_CA_CERTS: 'site.pem', ...more }, { 'site.pem': ca.certificatePem })
+  return await startExample(t, 'forward', { NODE_EXTRA_CA_CERTS: 'site.pem', ALLOW: '127.0.0.0/8,::1', ...more }, { 'site.pem': ca.certificatePem })
 }
 
 /** A client in a tunnel to the site, as the proxy makes it. */
@@ -83,7 +83,8 @@ t.test('forwards to the real site', async (t) => {
     t.notMatch(response.headers.connection ?? '', /x-hop/)
     const { headers } = site.seen.at(-1)!
     t.match(headers, { host: `localhost:${site.port}`, 'x-theirs': '1', via: /^1\.1 before, 1\.1 fastify-prox-[0-9a-f]{12}$/ })
-    for (const name of ['x-mine', 'te', 'keep-alive', 'proxy-connection', 'proxy-authorization']) t.equal(headers[name], undefined, name)
+    t.equal(headers.te, 'trailers')
+    for (const name of ['x-mine', 'keep-alive', 'proxy-connection', 'proxy-authorization']) t.equal(headers[name], undefined, name)
   })
 
   t.test('bodies pass both ways', async (t) => {
@@ -108,7 +109,7 @@ t.test('forwards to the real site', async (t) => {
   })
 
   t.test('a site that fails is a bad gateway', async (t) => {
-    t.match(await ask('GET', '/reset'), { status: 502, body: /"https:\/\/localhost:\d+\/reset: / })
+    t.match(await ask('GET', '/reset'), { status: 502, body: /FST_PROX_UPSTREAM_FAILED/ })
   })
   t.end()
 })
@@ -128,7 +129,7 @@ t.test('HTTP/2 from the client', async (t) => {
     t.equal(headers[':status'], 201)
     t.equal((await stream.toArray()).join(''), body)
   }
-  t.match(site.seen[0]!.headers, { via: /^2(\.0)? fastify-prox/, host: `localhost:${site.port}`, te: undefined })
+  t.match(site.seen[0]!.headers, { via: /^2(\.0)? fastify-prox/, host: `localhost:${site.port}`, te: 'trailers' })
 })
 
 t.test('refuses loops', async (t) => {
@@ -136,8 +137,8 @@ t.test('refuses loops', async (t) => {
   const client = await connect(t, { host: 'localhost', port: proxy.port })
   for (const host of ['localhost', '127.0.0.1']) {
     const response = await client.ask('GET', `http://${host}:${proxy.port}/`)
-    t.equal(response.status, 508, host)
-    t.match(response.body, /has been here before/)
+    t.equal(response.status, 403, host)
+    t.match(response.body, /this proxy itself/)
   }
   t.equal((await client.ask('GET', '/', { host: 'localhost' })).status, 404, 'asked directly it is no site')
 })
@@ -148,23 +149,6 @@ t.test('trusts nobody but the public CAs and those it is told of', async (t) => 
   const client = await tunnel(t, proxy, `localhost:${site.port}`)
   const { status, body } = await client.ask('GET', '/page')
   t.equal(status, 502)
-  t.match(body, /unable to verify|self-signed/)
+  t.match(body, /UNABLE_TO_VERIFY|SELF_SIGNED/)
   t.equal(site.seen.length, 0)
-})
-
-t.test('puts a line on top of pages', async (t) => {
-  const site = await startSite(t)
-  const proxy = await startForward(t, site, { BANNER: 'Seen <here> \u00fc' })
-  const client = await tunnel(t, proxy, `localhost:${site.port}`)
-  const ask = async (path: string, accept = 'text/html'): Promise<RawResponse> =>
-    await client.ask('GET', path, { host: `localhost:${site.port}`, accept, 'accept-encoding': 'gzip' })
-  const page = await ask('/page')
-  t.equal(page.body, PAGE.replace('<BODY class="a">', '$&<p>Seen &#60;here&#62; &#252;</p>'))
-  t.equal(page.headers.etag, undefined)
-  t.equal(site.seen.at(-1)!.headers['accept-encoding'], 'identity')
-  t.equal((await ask('/page', 'image/png')).body, PAGE, 'for those who ask for pages')
-  t.equal(site.seen.at(-1)!.headers['accept-encoding'], 'gzip')
-  t.equal((await ask('/text')).body, PAGE, 'not in other types')
-  t.equal((await ask('/bare')).body, 'no tags')
-  t.equal((await ask('/long')).body, 'x'.repeat(300_000) + PAGE)
 })
