@@ -89,6 +89,8 @@ export function sendHttp1 (agent: Http1Agent, route: Route, call: Call): Upstrea
       request.destroy(new FST_PROX_UPSTREAM_TIMEOUT(target.authority, 'response head'))
     })
     request.on('response', (incoming) => {
+      // Where nobody reads it, since the client has left, it fails all the same.
+      incoming.on('error', () => {})
       request.removeAllListeners('timeout')
       request.setTimeout(call.bodyTimeout)
       request.on('timeout', () => {

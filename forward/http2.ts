@@ -124,6 +124,8 @@ async function responseTo (stream: ClientHttp2Stream, authority: string, call: C
           callback(err)
         }
       })
+      // Where nobody reads it, since the client has left, it fails all the same.
+      readable.on('error', () => {})
       stream.on('data', (chunk: Buffer) => { if (!readable.push(chunk)) stream.pause() })
       stream.on('end', () => {
         // A stream that was reset ends as well.

@@ -111,6 +111,8 @@ export class Recorder implements Observer {
       }
     })
     body.on('error', (err) => tee.destroy(err))
+    // Who reads it may have gone already.
+    tee.on('error', () => {})
     return tee
   }
 

@@ -1,4 +1,5 @@
 /** All workloads, in the order in which they run. */
+import { forwardDown, forwardKeepAlive, forwardUp } from './forward.js'
 import { memory } from './memory.js'
 import { mint, mintCrowd } from './mint.js'
 import { absoluteForm, http2KeepAlive, keepAlive, notProxied, webSocketEcho } from './requests.js'
@@ -7,5 +8,6 @@ import { coldHosts, newTunnels, resumedTunnels } from './tunnels.js'
 
 export const workloads = [
   keepAlive, http2KeepAlive, newTunnels, resumedTunnels, coldHosts, absoluteForm, notProxied, webSocketEcho, down, up,
+  forwardKeepAlive, forwardDown, forwardUp,
   memory, mint, mintCrowd
 ]

@@ -24,7 +24,7 @@ const SERVICE: grpc.ServiceDefinition = Object.fromEntries(
 ) as unknown as grpc.ServiceDefinition
 
 async function startGrpc (t: Test): Promise<number> {
-  const { key, certificate } = await (await privateRoot()).issue('localhost')
+  const { key, cert: certificate } = await (await privateRoot()).issue('localhost')
   const server = new grpc.Server()
   server.addService(SERVICE, {
     unary: (call: grpc.ServerUnaryCall<Buffer, Buffer>, callback: grpc.sendUnaryData<Buffer>) => callback(null, call.request),
@@ -119,7 +119,7 @@ t.test('HTTP/2 on both sides: 103, cookies, a body of a GET, a stream that was c
 })
 
 t.test('sends a request again that a host has refused unseen, once', async (t) => {
-  const { key, certificate: cert } = await (await privateRoot()).issue('localhost')
+  const { key, cert } = await (await privateRoot()).issue('localhost')
   const server = http2.createSecureServer({ key, cert })
   let streams = 0
   server.on('stream', (stream, headers) => {

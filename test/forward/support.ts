@@ -59,7 +59,7 @@ export async function startSite (t: Test, handler: Handler, { tls, http2: h2 = f
   }
   const secure = tls ?? (h2 ? {} : undefined)
   const issued = secure === undefined ? undefined : await (await privateRoot()).issue('localhost')
-  const pem = { key: issued?.key, cert: issued?.certificate }
+  const pem = { key: issued?.key, cert: issued?.cert }
   const server = secure === undefined
     ? http.createServer(listener)
     : h2

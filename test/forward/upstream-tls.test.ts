@@ -14,7 +14,7 @@ t.test('trusts public and given authorities alone, and says which certificate it
 })
 
 t.test('refuses the certificate of another host', async (t) => {
-  const { key, certificate: cert } = await (await privateRoot()).issue('other.test')
+  const { key, cert } = await (await privateRoot()).issue('other.test')
   const site = await startSite(t, (_request, response) => response.end('ok'), { tls: { key, cert } })
   const proxy = await startForward(t)
   const { status, body } = await proxy.get(`https://localhost:${site.port}/`)
@@ -37,7 +37,7 @@ t.test('leaves one host unverified when that was spelt out for it', async (t) =>
 
 t.test('shows a client certificate to the host that it is for', async (t) => {
   const root = await privateRoot()
-  const { key, certificate: cert } = await (await CertificateAuthority.load({ store: new Map() })).issue('client.test')
+  const { key, cert } = await (await CertificateAuthority.load({ store: new Map() })).issue('client.test')
   const site = await startSite(t, (request, response) => {
     response.end(String(Object.keys((request.socket as TLSSocket).getPeerCertificate()).length > 0))
   }, { tls: { requestCert: true, rejectUnauthorized: false } })

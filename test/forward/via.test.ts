@@ -12,7 +12,7 @@ import { privateRoot, startForward, startRaw, startSite } from './support'
 async function startHttpProxy (t: Test, secure = false): Promise<{ port: number, targets: string[] }> {
   const { Server: HttpProxyServer } = await import('proxy-chain')
   const targets: string[] = []
-  const { key, certificate: cert } = await (await privateRoot()).issue('localhost')
+  const { key, cert } = await (await privateRoot()).issue('localhost')
   const options = {
     host: '127.0.0.1',
     port: 0,
