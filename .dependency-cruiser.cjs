@@ -23,7 +23,8 @@ const ARROWS = {
   'plugin/': ['types/'],
   'cli/': ['types/', 'plugin/', 'forward/', 'har/', 'warc/'],
   // Entry points of their own, on the public API alone.
-  'forward/': ['types/', 'plugin/index.ts'],
+  'forward/': ['types/', 'net/', 'plugin/errors.ts', 'plugin/index.ts'],
+  'net/': ['types/', 'plugin/errors.ts'],
   'har/': ['types/', 'plugin/index.ts'],
   'warc/': ['types/', 'plugin/index.ts']
 }
@@ -35,7 +36,7 @@ const UNKNOWN = {
   'plugin/tunnel/': { modules: ['fastify'], butForTypes: true }
 }
 
-const PROJECT = '^(plugin|types|cli|forward|har|warc|test|examples|bench)/'
+const PROJECT = '^(plugin|types|cli|net|forward|har|warc|test|examples|bench)/'
 const TESTS = '\\.tst\\.m?ts$'
 
 /** The pattern of a folder, whose name ends with a slash, or of one file. */

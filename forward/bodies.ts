@@ -1,7 +1,7 @@
 /** Leaves the bodies of forwarding routes to `reply.forward()`, whatever content-type parsers there are. */
 import type { FastifyInstance, RouteOptions, preParsingHookHandler, preValidationHookHandler } from 'fastify'
 
-/** A type that no client can send, since a parameter is in its place: its parser is called for marked requests alone. */
+/** The type that stands in the place of a marked request's own, so that the parser of this type is called. */
 const UNPARSED = 'application/vnd.fastify-prox.unparsed'
 
 /**

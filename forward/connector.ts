@@ -44,7 +44,8 @@ export function routeTo (target: Target, proxy: URL | null, tunnel = false): Rou
   const absoluteForm = !tunnel && proxy !== null && target.scheme === 'http' && proxy.protocol.startsWith('http')
   // The credentials are part of it: what one user's connection may do, another's may not.
   const by = proxy === null ? '' : `${proxy.href} `
-  return { target, proxy, absoluteForm, key: absoluteForm ? by : `${by}${target.scheme}://${target.hostname}:${target.port}` }
+  const key = absoluteForm ? by : `${by}${target.scheme}://${target.hostname}:${target.port}`
+  return { target, proxy, absoluteForm, key }
 }
 
 export class Connector {
@@ -68,13 +69,16 @@ export class Connector {
   async #dial (target: Target, proxy: URL | null, absoluteForm: boolean, deadline: number): Promise<Dialled> {
     const { guard, lookup } = this.#settings
     if (proxy === null) return await dial(target, { guard, lookup, timeout: left(deadline) })
-    if (proxy.protocol === 'socks5:') return await this.#bySocks(proxy, target, await this.#addressOf(target, deadline), deadline)
+    if (proxy.protocol === 'socks5:') {
+      return await this.#bySocks(proxy, target, await this.#addressOf(target, deadline), deadline)
+    }
     // The proxy resolves the name, and has to guard what it resolves to. What is an address already is checked here.
     const literal = /^(?:.*\.)?localhost\.?$/i.test(target.hostname) ? '127.0.0.1' : target.hostname
     if (isIP(literal) !== 0) await guard.assertAllowed([literal], target)
     if (proxy.protocol === 'socks5h:') return await this.#bySocks(proxy, target, target.hostname, deadline)
     const dialled = await this.#toProxy(proxy, deadline)
-    return absoluteForm ? dialled : { ...dialled, socket: await byTunnel(dialled.socket, proxy, target, left(deadline)) }
+    if (absoluteForm) return dialled
+    return { ...dialled, socket: await byTunnel(dialled.socket, proxy, target, left(deadline)) }
   }
 
   async #addressOf (target: Target, deadline: number): Promise<string> {

@@ -5,4 +5,3 @@ export type * from '../types/forward.js'
 export type * from '../types/net.js'
 export default fastifyProxForward
 export { fastifyProxForward }
-export const { forwardResolver } = fastifyProxForward

@@ -7,8 +7,8 @@ import type { ForwardHeaders } from '../types/forward'
 
 /** Fields of one connection, by the specification or by custom. */
 const HOP_BY_HOP = new Set([
-  'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization', 'proxy-connection',
-  'te', 'transfer-encoding', 'upgrade', 'http2-settings'
+  'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization',
+  'proxy-connection', 'te', 'transfer-encoding', 'upgrade', 'http2-settings'
 ])
 
 /** Fields that frame or address a message: a `Connection` that lists them is an attack on the next hop. */

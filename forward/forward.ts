@@ -33,13 +33,17 @@ const DECODED_LIMIT = 64 * 1024 * 1024
 const NOT_SENT = new Set(['host', 'expect'])
 
 /** Forwards, and answers with what comes of it: an error of it, too. */
-export function forward (forwarding: Forwarding, request: FastifyRequest, reply: FastifyReply, options: ForwardOptions): void {
+export function forward (
+  forwarding: Forwarding, request: FastifyRequest, reply: FastifyReply, options: ForwardOptions
+): void {
   exchange(forwarding, request, reply, options).catch((err: unknown) => {
     if (!reply.sent) reply.send(err)
   })
 }
 
-async function exchange (forwarding: Forwarding, request: FastifyRequest, reply: FastifyReply, options: ForwardOptions): Promise<void> {
+async function exchange (
+  forwarding: Forwarding, request: FastifyRequest, reply: FastifyReply, options: ForwardOptions
+): Promise<void> {
   const { pseudonym, chooseProxy } = forwarding
   const { raw } = request
   const target = targetOf(request, options)
@@ -67,7 +71,9 @@ async function exchange (forwarding: Forwarding, request: FastifyRequest, reply:
 
   let fields = endToEnd(raw.rawHeaders, NOT_SENT)
   if (hop !== null) fields = applyHeaders(fields, { 'Max-Forwards': hop })
-  if (options.decode) fields = applyHeaders(fields, { 'accept-encoding': narrowed(fields), range: null, 'if-range': null })
+  if (options.decode) {
+    fields = applyHeaders(fields, { 'accept-encoding': narrowed(fields), range: null, 'if-range': null })
+  }
   if (options.headers !== undefined) fields = applyHeaders(fields, options.headers)
   fields.push('Via', `${raw.httpVersion} ${pseudonym}`)
 
@@ -119,7 +125,9 @@ async function answer (
   const trailers = (): string[] => endToEnd(upstream.rawTrailers)
   const received = recorder.responseBody(upstream.body, trailers)
   received.on('error', (err) => recorder.end(err))
-  received.on('close', () => recorder.end(received.readableEnded ? null : new Error('the response was not read to its end')))
+  received.on('close', () => {
+    recorder.end(received.readableEnded ? null : new Error('the response was not read to its end'))
+  })
 
   const fields = endToEnd(rawHeaders)
   fields.push('Via', `${httpVersion === '2' ? '2.0' : httpVersion} ${pseudonym}`)
@@ -174,7 +182,9 @@ function contentOf (request: FastifyRequest): Readable | null {
   const { stream } = raw as unknown as Partial<Http2ServerRequest>
   const announced = raw.headers['transfer-encoding'] !== undefined || Number(raw.headers['content-length'] ?? 0) > 0
   if (!announced && stream?.endAfterHeaders !== false) return null
-  if (raw.readableDidRead || raw.readableEnded) throw new FST_PROX_BODY_PARSED(request.method, request.routeOptions.url ?? request.url)
+  if (raw.readableDidRead || raw.readableEnded) {
+    throw new FST_PROX_BODY_PARSED(request.method, request.routeOptions.url ?? request.url)
+  }
   return raw
 }
 

@@ -98,18 +98,25 @@ async function responseTo (stream: ClientHttp2Stream, authority: string, call: C
     let late: Error | null = null
     let failure: Error | null = null
     const fail = (): void => {
-      const err = upstreamError(authority, late ?? failure ?? new Error(`the stream was closed with code ${stream.rstCode}`))
+      const closed = new Error(`the stream was closed with code ${stream.rstCode}`)
+      const err = upstreamError(authority, late ?? failure ?? closed)
       if (out === null) reject(Object.assign(err, { refused: stream.rstCode === constants.NGHTTP2_REFUSED_STREAM }))
       else out.destroy(err)
     }
     stream.on('error', (err) => { failure = err })
     stream.on('close', fail)
-    stream.on('trailers', (headers: IncomingHttpHeaders, _flags: number, raw?: string[]) => { rawTrailers = raw ?? rawOf(headers) })
+    stream.on('trailers', (headers: IncomingHttpHeaders, _flags: number, raw?: string[]) => {
+      rawTrailers = raw ?? rawOf(headers)
+    })
     stream.on('headers', (headers: IncomingHttpHeaders, _flags: number, raw?: string[]) => {
-      observer.informational({ httpVersion: '2', statusCode: Number(headers[':status']), statusMessage: '', rawHeaders: raw ?? rawOf(headers) })
+      const statusCode = Number(headers[':status'])
+      observer.informational({ httpVersion: '2', statusCode, statusMessage: '', rawHeaders: raw ?? rawOf(headers) })
     })
     stream.setTimeout(headersTimeout, () => {
-      const waits = out === null ? body === null || stream.writableEnded || stream.writableNeedDrain : !out.isPaused() && out.readableLength === 0
+      // A client that is slow, to send or to read, is no fault of the host's.
+      const waits = out === null
+        ? body === null || stream.writableEnded || stream.writableNeedDrain
+        : !out.isPaused() && out.readableLength === 0
       if (!waits) return
       late = new FST_PROX_UPSTREAM_TIMEOUT(authority, out === null ? 'response head' : 'response body')
       stream.close(constants.NGHTTP2_CANCEL)

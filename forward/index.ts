@@ -2,13 +2,11 @@
 import type * as types from '../types/forward'
 import type * as netTypes from '../types/net'
 import { fastifyProxForward as plugin } from './plugin'
-import { forwardResolver } from './resolver'
 
 const fastifyProxForward: typeof plugin & {
   readonly default: typeof plugin
   readonly fastifyProxForward: typeof plugin
-  readonly forwardResolver: typeof forwardResolver
-} = Object.assign(plugin, { default: plugin, fastifyProxForward: plugin, forwardResolver })
+} = Object.assign(plugin, { default: plugin, fastifyProxForward: plugin })
 
 declare namespace fastifyProxForward {
   export type AllowAddresses = netTypes.AllowAddresses

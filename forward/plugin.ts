@@ -44,7 +44,8 @@ declare module 'fastify' {
      * on the route, the host has been dialled before the client was accepted, and its refusal was the reply. Without,
      * the host is dialled now, with `options`, and a refusal closes the socket with 1014.
      * @example
-     * app.get('/live/*', { websocket: true, config: { forward: true } }, (socket, request) => request.forwardSocket(socket))
+     * const options = { websocket: true, config: { forward: true } }
+     * app.get('/live/*', options, (socket, request) => request.forwardSocket(socket))
      */
     forwardSocket (socket: WebSocket, options?: ForwardSocketOptions): void
   }
@@ -80,7 +81,7 @@ const plugin: FastifyPluginAsync<ForwardPluginOptions> = async (fastify, options
     fastify.decorate('onExchange', function (this: FastifyInstance, listener: ExchangeListener) {
       (forwardingIn(this).listeners as ExchangeListener[]).push(listener)
     })
-    fastify.decorateRequest('forwardSocket', function (this: FastifyRequest, socket: WebSocket, given: ForwardSocketOptions = {}) {
+    fastify.decorateRequest('forwardSocket', function (this: FastifyRequest, socket, given = {}) {
       forwardSocket(forwardingIn(this.server), this, socket, given)
     })
   }

@@ -65,7 +65,8 @@ export class Recorder implements Observer {
   /** The content of the request, recorded on its way; the same stream when nobody records. */
   requestBody (body: Readable, trailers: () => readonly string[]): Readable {
     if (!this.active) return body
-    const tee = this.#tee(body, (sink, chunk) => sink.requestData?.(chunk), (sink) => sink.requestTrailers?.(trailers()))
+    const write = (sink: ExchangeSink, chunk: Buffer): void | Promise<void> => sink.requestData?.(chunk)
+    const tee = this.#tee(body, write, (sink) => sink.requestTrailers?.(trailers()))
     // Not before its head.
     this.#startBody = () => body.pipe(tee)
     return tee
@@ -73,8 +74,8 @@ export class Recorder implements Observer {
 
   responseBody (body: Readable, trailers: () => readonly string[]): Readable {
     if (!this.active) return body
-    const tee = this.#tee(body, (sink, chunk) => sink.responseData?.(chunk), (sink) => sink.responseTrailers?.(trailers()))
-    return body.pipe(tee)
+    const write = (sink: ExchangeSink, chunk: Buffer): void | Promise<void> => sink.responseData?.(chunk)
+    return body.pipe(this.#tee(body, write, (sink) => sink.responseTrailers?.(trailers())))
   }
 
   /** A promise when a recorder holds the message back. */

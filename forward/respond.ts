@@ -1,4 +1,4 @@
-/** Sends the response of an upstream host as the reply of a route: hooks, logs and other plugins see it as any other. */
+/** Sends the response of an upstream host as the reply of a route: hooks and other plugins see it as any other. */
 import { constants } from 'node:http2'
 import type { Http2ServerResponse } from 'node:http2'
 import type { ServerResponse } from 'node:http'
@@ -13,7 +13,9 @@ interface Http2Trailers extends Http2ServerResponse { setTrailer (name: string, 
 type RawResponse = ServerResponse | Http2ServerResponse
 
 /** Fields that speak of the content byte by byte: wrong for any other content. */
-export const OF_THE_BYTES = ['content-length', 'etag', 'accept-ranges', 'content-md5', 'content-digest', 'repr-digest', 'digest']
+export const OF_THE_BYTES = [
+  'content-length', 'etag', 'accept-ranges', 'content-md5', 'content-digest', 'repr-digest', 'digest'
+]
 
 /**
  * @param names how the host spelt the fields: `content-type` to `Content-Type`
@@ -51,7 +53,9 @@ function spell (raw: RawResponse, names: ReadonlyMap<string, string>, bodiless: 
   const http2 = isHttp2(raw)
   if (http2 && !bodiless) return
   const response = raw as ServerResponse
-  response.setHeader = (name, value) => setHeader.call(raw, http2 ? name : names.get(name) ?? name, value) as ServerResponse
+  response.setHeader = (name, value) => {
+    return setHeader.call(raw, http2 ? name : names.get(name) ?? name, value) as ServerResponse
+  }
   response.writeHead = ((statusCode: number, headers?: Record<string, string>, ...rest: unknown[]) => {
     // Node calls it too, for a head that nobody has written, without fields.
     if (headers === undefined || rest.length > 0) return writeHead.call(raw, statusCode, headers, ...rest as [])
@@ -81,7 +85,9 @@ function cutShort (raw: RawResponse): void {
 }
 
 /** Hands on a 103 and its like (RFC 9110 15.2). */
-export function sendInformational (raw: RawResponse, { statusCode }: ExchangeResponse, headers: Record<string, string | string[]>): void {
+export function sendInformational (
+  raw: RawResponse, { statusCode }: ExchangeResponse, headers: Record<string, string | string[]>
+): void {
   if (raw.headersSent || raw.destroyed) return
   if (isHttp2(raw)) {
     if (!raw.stream.destroyed) raw.stream.additionalHeaders({ ...headers, ':status': statusCode })

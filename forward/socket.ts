@@ -32,7 +32,8 @@ export class SocketRefused extends Error {
 
 /** Of the handshake, which is one of each hop; extensions too, since each side compresses for itself (RFC 7692). */
 const OF_THE_HANDSHAKE = new Set([
-  'host', 'sec-websocket-key', 'sec-websocket-version', 'sec-websocket-extensions', 'sec-websocket-protocol', 'content-length'
+  'host', 'sec-websocket-key', 'sec-websocket-version', 'sec-websocket-extensions', 'sec-websocket-protocol',
+  'content-length'
 ])
 
 /** Bytes that wait to be sent to one side before the other is read no further. */
@@ -81,7 +82,9 @@ export async function dialSocket (
   }
 }
 
-async function opened (upstream: WebSocket, recorder: Recorder, authority: string, protocols: readonly string[]): Promise<string> {
+async function opened (
+  upstream: WebSocket, recorder: Recorder, authority: string, protocols: readonly string[]
+): Promise<string> {
   return await new Promise<string>((resolve, reject) => {
     let none = false
     upstream.on('upgrade', (response) => {
@@ -121,7 +124,8 @@ export function refuse (reply: FastifyReply, response: IncomingMessage, pseudony
   reply.raw.statusMessage = response.statusMessage!
   const { httpVersion } = response
   const statusCode = response.statusCode!
-  respond(reply, { statusCode, headers: group(fields), body: response, decoded: false, httpVersion }, names, statusCode === 204, () => [])
+  const answer = { statusCode, headers: group(fields), body: response, decoded: false, httpVersion }
+  respond(reply, answer, names, statusCode === 204, () => [])
 }
 
 /** Joins the two sides: messages, pings and closes of one go to the other, at the pace of the slower. */
@@ -131,7 +135,8 @@ export function join (client: WebSocket, { upstream, recorder }: Dialled): void 
   for (const [from, to] of [[client, upstream], [upstream, client]] as const) {
     from.on('error', () => to.terminate())
     from.on('close', (code, reason) => {
-      recorder.end(code === 1006 ? new Error(`the connection of the ${from === client ? 'client' : 'host'} broke`) : null)
+      const side = from === client ? 'client' : 'host'
+      recorder.end(code === 1006 ? new Error(`the connection of the ${side} broke`) : null)
       if (code === 1006) to.terminate()
       else if (NEVER_SENT.has(code)) to.close()
       else to.close(code, reason)
@@ -162,7 +167,9 @@ function relay (from: WebSocket, to: WebSocket, side: 'client' | 'server', recor
 }
 
 /** Dials when the client has been accepted already: all that is left of a refusal is a close code. */
-export async function dialLate (forwarding: Forwarding, client: WebSocket, request: FastifyRequest, options: ForwardSocketOptions): Promise<void> {
+export async function dialLate (
+  forwarding: Forwarding, client: WebSocket, request: FastifyRequest, options: ForwardSocketOptions
+): Promise<void> {
   client.pause()
   let dialled: Dialled
   try {
@@ -184,5 +191,6 @@ function headOf ({ httpVersion, statusCode, statusMessage, rawHeaders }: Incomin
 }
 
 function rawOf (handshake: ClientRequest): string[] {
-  return handshake.getRawHeaderNames().flatMap((name) => [handshake.getHeader(name)].flat().flatMap((value) => [name, String(value)]))
+  return handshake.getRawHeaderNames().flatMap((name) =>
+    [handshake.getHeader(name)].flat().flatMap((value) => [name, String(value)]))
 }

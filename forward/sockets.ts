@@ -49,7 +49,9 @@ function waitForClient ({ raw }: FastifyRequest, dialled: Dialled): void {
   else socket.once('close', abandon)
 }
 
-export function forwardSocket (forwarding: Forwarding, request: FastifyRequest, client: WebSocket, options: ForwardSocketOptions): void {
+export function forwardSocket (
+  forwarding: Forwarding, request: FastifyRequest, client: WebSocket, options: ForwardSocketOptions
+): void {
   const dialled = waiting.get(request.raw)
   waiting.delete(request.raw)
   if (dialled !== undefined) join(client, dialled)

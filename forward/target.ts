@@ -18,7 +18,9 @@ const UNWRITABLE = /[\x00-\x20\x7f]|[^\x00-\xff]/
 /** @throws FST_PROX_INVALID_URL */
 export function parseTarget (url: string): Target {
   const match = PARTS.exec(url)
-  if (match === null || match[2]!.includes('@') || !URL.canParse(`http://${match[2]}`)) throw new FST_PROX_INVALID_URL(url)
+  if (match === null || match[2]!.includes('@') || !URL.canParse(`http://${match[2]}`)) {
+    throw new FST_PROX_INVALID_URL(url)
+  }
   const scheme = /^(?:https|wss)$/i.test(match[1]!) ? 'https' : 'http'
   const { host, hostname, port } = new URL(`${scheme}://${match[2]}`)
   const rest = match[3]!

@@ -1,4 +1,4 @@
-/** TLS to upstream hosts. Certificates are verified, unless `rejectUnauthorized: false` was written for that one host. */
+/** TLS to upstream hosts. Certificates are verified, unless the host has `rejectUnauthorized: false` of its own. */
 import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect, createSecureContext, rootCertificates } from 'node:tls'
@@ -62,8 +62,9 @@ export class UpstreamTls {
         socket.destroy()
         reject(err)
       }
-      const onError = (err: NodeJS.ErrnoException): void => settle(new FST_PROX_UPSTREAM_TLS(authority, err.code ?? err.message))
-      const onClose = (): void => settle(new FST_PROX_UPSTREAM_TLS(authority, 'the connection was closed in the handshake'))
+      const fail = (why: string): void => settle(new FST_PROX_UPSTREAM_TLS(authority, why))
+      const onError = (err: NodeJS.ErrnoException): void => fail(err.code ?? err.message)
+      const onClose = (): void => fail('the connection was closed in the handshake')
       const onSecure = (): void => settle(secured.authorized || !rejectUnauthorized
         ? undefined
         : new FST_PROX_UPSTREAM_TLS(authority, describe(secured)))
@@ -76,7 +77,8 @@ export class UpstreamTls {
   }
 }
 
-function settingsOf ({ rejectUnauthorized = true, ca, cert, key, passphrase }: ForwardHost, shared: Pem | Pem[] | undefined): HostSettings {
+function settingsOf (host: ForwardHost, shared: Pem | Pem[] | undefined): HostSettings {
+  const { rejectUnauthorized = true, ca, cert, key, passphrase } = host
   const added = [shared ?? [], ca ?? []].flat()
   const context = createSecureContext({
     minVersion: 'TLSv1.2', cert, key, passphrase, ...(added.length > 0 && { ca: [...trustedByNode(), ...added] })
@@ -96,7 +98,8 @@ function describe (socket: TLSSocket): string {
   const why = String(socket.authorizationError)
   if (certificate.subject === undefined) return why
   const { subject, issuer, valid_from: from, valid_to: to, subjectaltname = 'none' } = certificate as PeerCertificate
-  return `${why}. The certificate is one of ${nameOf(subject)} by ${nameOf(issuer)}, for ${subjectaltname}, from ${from} to ${to}`
+  const whose = `${nameOf(subject)} by ${nameOf(issuer)}, for ${subjectaltname}`
+  return `${why}. The certificate is one of ${whose}, from ${from} to ${to}`
 }
 
 function nameOf ({ CN, O }: PeerCertificate['subject']): string {

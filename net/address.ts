@@ -29,7 +29,7 @@ export function isPublicAddress (address: string): boolean {
   const plain = withoutZone(address)
   const inner = embeddedIPv4(plain)
   if (inner !== null) return !ipv4.check(inner, 'ipv4')
-  // All global unicast addresses so far are of 2000::/3; loopback, link-local, ULA and multicast are not (RFC 4291 2.4).
+  // Global unicast addresses are of 2000::/3; loopback, link-local, ULA and multicast are not (RFC 4291 2.4).
   return isIPv6(plain) && (hextets(plain)[0]! & 0xe000) === 0x2000 && !ipv6.check(plain, 'ipv6')
 }
 

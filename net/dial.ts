@@ -7,7 +7,9 @@ import type { LookupAddress, LookupOptions } from 'node:dns'
 import { connect, isIP } from 'node:net'
 import type { Socket } from 'node:net'
 import type { DialTarget } from '../types/net'
-import { FST_PROX_UPSTREAM_TIMEOUT, FST_PROX_UPSTREAM_UNREACHABLE, FST_PROX_UPSTREAM_UNRESOLVED } from '../plugin/errors'
+import {
+  FST_PROX_UPSTREAM_TIMEOUT, FST_PROX_UPSTREAM_UNREACHABLE, FST_PROX_UPSTREAM_UNRESOLVED
+} from '../plugin/errors'
 import type { AddressGuard } from './guard'
 
 /** As `dns.lookup` with `all: true`. */
@@ -31,7 +33,7 @@ export interface Dialled {
   readonly connected: number
 }
 
-/** @throws FST_PROX_UPSTREAM_UNRESOLVED, FST_PROX_ADDRESS_REFUSED, FST_PROX_UPSTREAM_UNREACHABLE, FST_PROX_UPSTREAM_TIMEOUT */
+/** @throws FST_PROX_UPSTREAM_ UNRESOLVED, UNREACHABLE and TIMEOUT, and FST_PROX_ADDRESS_REFUSED */
 export async function dial (target: DialTarget, options: DialOptions): Promise<Dialled> {
   const { hostname, port } = target
   const begin = performance.now()
@@ -54,7 +56,9 @@ export async function dial (target: DialTarget, options: DialOptions): Promise<D
 }
 
 /** The addresses of a host, every one of which may be connected to. */
-export async function resolveAllowed (target: DialTarget, { guard, timeout, lookup = systemLookup }: DialOptions): Promise<LookupAddress[]> {
+export async function resolveAllowed (
+  target: DialTarget, { guard, timeout, lookup = systemLookup }: DialOptions
+): Promise<LookupAddress[]> {
   const addresses = await withTimeout(resolve(target.hostname, lookup), timeout, target.hostname)
   await guard.assertAllowed(addresses.map(({ address }) => address), target)
   return addresses
@@ -80,7 +84,9 @@ async function connectedSocket (socket: Socket, { hostname, port }: DialTarget, 
       reject(err)
     }
     const timer = setTimeout(() => fail(new FST_PROX_UPSTREAM_TIMEOUT(`${hostname}:${port}`, 'connect')), timeout)
-    const onError = (err: NodeJS.ErrnoException): void => fail(new FST_PROX_UPSTREAM_UNREACHABLE(`${hostname}:${port}`, reason(err)))
+    const onError = (err: NodeJS.ErrnoException): void => {
+      fail(new FST_PROX_UPSTREAM_UNREACHABLE(`${hostname}:${port}`, reason(err)))
+    }
     const onConnect = (): void => {
       settle()
       resolve()

@@ -39,7 +39,7 @@ export class AddressGuard {
     if (own !== undefined) throw new FST_PROX_ADDRESS_REFUSED(target.hostname, own, 'it is this proxy itself')
     const [refused] = await this.#decide(addresses, target)
     if (refused !== undefined) {
-      throw new FST_PROX_ADDRESS_REFUSED(target.hostname, refused, 'it is not an address that the option allow lets through')
+      throw new FST_PROX_ADDRESS_REFUSED(target.hostname, refused, 'the option allow does not let it through')
     }
   }
 

@@ -48,7 +48,7 @@ export type ForwardVia =
 export interface ForwardPluginOptions {
   /** Which addresses may be connected to. Default `'public'`. */
   allow?: AllowAddresses
-  /** An upstream proxy: one, one by target, or `'env'` for what `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` say. Default: none. */
+  /** An upstream proxy: one, one by target, or `'env'`: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`. Default: none. */
   via?: ForwardVia
   /** Certificate authorities that are trusted beside the public ones. */
   ca?: Pem | Pem[]
@@ -88,7 +88,7 @@ export interface ForwardOptions {
   headers?: ForwardHeaders
   /** Sees the response before it is sent, and may change it. What it throws goes to the error handler. */
   onResponse?: (response: ForwardResponse, request: FastifyRequest, reply: FastifyReply) => void | Promise<void>
-  /** Decodes gzip, deflate, br and (Node 22.15 on) zstd; `{ limit }` in bytes of the decoded body. Default limit 64 MiB. */
+  /** Decodes gzip, deflate, br and (Node 22.15 on) zstd, up to `limit` bytes of plain content. Default limit 64 MiB. */
   decode?: boolean | { limit: number }
 }
 

@@ -13,7 +13,8 @@ export async function start () {
   app.all('/*', async ({ raw, headers }, reply) => {
     const { connection, host, ...sent } = headers
     const hasContent = 'content-length' in headers || 'transfer-encoding' in headers
-    const response = await pool.request({ path: raw.url, method: raw.method, headers: sent, body: hasContent ? raw : null })
+    const body = hasContent ? raw : null
+    const response = await pool.request({ path: raw.url, method: raw.method, headers: sent, body })
     for (const name of HOP_BY_HOP) delete response.headers[name]
     return reply.code(response.statusCode).headers(response.headers).send(response.body)
   })

@@ -9,7 +9,7 @@ export function scrub (secret) {
   return new Transform({
     transform (chunk, encoding, callback) {
       const bytes = Buffer.concat([kept, chunk])
-      for (let at = bytes.indexOf(needle); at !== -1; at = bytes.indexOf(needle, at + needle.length)) mask.copy(bytes, at)
+      for (let at = bytes.indexOf(needle); at !== -1; at = bytes.indexOf(needle, at + 1)) mask.copy(bytes, at)
       const whole = Math.max(0, bytes.length - needle.length + 1)
       kept = bytes.subarray(whole)
       callback(null, bytes.subarray(0, whole))

@@ -2,12 +2,12 @@
 import { relative } from 'node:path'
 import Fastify from 'fastify'
 import fastifyProx from 'fastify-prox'
-import forward, { forwardResolver } from 'fastify-prox/forward'
+import forward from 'fastify-prox/forward'
 
 const { PORT = '8080', LOG_LEVEL = 'warn', ALLOW = 'public' } = process.env
 
 const app = Fastify({ logger: { level: LOG_LEVEL } })
-await app.register(fastifyProx, { resolver: forwardResolver() })
+await app.register(fastifyProx)
 await app.register(forward, { allow: ALLOW.split(',') })
 app.all('/*', (request, reply) => reply.forward())
 await app.listen({ port: Number(PORT) })

@@ -9,7 +9,7 @@ const IN_TAG = TAG.length + 1
 const IN_QUOTES = TAG.length + 2
 
 /**
- * ASCII bytes mean the same in every encoding that pages have, but for UTF-16: those are left as they are by the server.
+ * ASCII bytes mean the same in every encoding that pages have, but for UTF-16: the server leaves such pages alone.
  * @param {string} text plain text; what is not ASCII is written as character references
  */
 export function banner (text) {

@@ -3,13 +3,13 @@ import { pipeline } from 'node:stream'
 import { relative } from 'node:path'
 import Fastify from 'fastify'
 import fastifyProx from 'fastify-prox'
-import forward, { forwardResolver } from 'fastify-prox/forward'
+import forward from 'fastify-prox/forward'
 import { banner } from './banner.mjs'
 
 const { PORT = '8080', LOG_LEVEL = 'warn', ALLOW = 'public', BANNER = 'Seen by the proxy' } = process.env
 
 const app = Fastify({ logger: { level: LOG_LEVEL } })
-await app.register(fastifyProx, { resolver: forwardResolver() })
+await app.register(fastifyProx)
 await app.register(forward, { allow: ALLOW.split(',') })
 
 app.all('/*', (request, reply) => reply.forward({

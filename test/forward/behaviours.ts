@@ -1,6 +1,6 @@
 /**
  * What a forwarder has to do, request by request: bytes from a client, bytes from a host, and what each side sees.
- * The tests hold `fastify-prox/forward` to `right`; `node --import … docs` puts the answers of others beside it.
+ * The tests hold `fastify-prox/forward` to `right`; `npm run forward-table` puts the answers of others beside it.
  */
 import { gzipSync } from 'node:zlib'
 

@@ -107,7 +107,7 @@ export async function startForward (
   setup: (app: FastifyInstance) => unknown = (app) => { app.all('/*', (_request, reply) => reply.forward()) },
   more: ProxyOptions = {}
 ): Promise<Proxy> {
-  return await start(t, { ...more, prox: { resolver: forward.forwardResolver(), ...more.prox } }, async (app) => {
+  return await start(t, { ...more, prox: { ...more.prox } }, async (app) => {
     await app.register(forward, { allow: LOCAL, ca: (await privateRoot()).certificatePem, ...options })
     await setup(app)
   })

@@ -1,4 +1,4 @@
-/** Runs every behaviour against all contenders and writes the table of docs/forward.md: `npx tsx test/forward/table.ts`. */
+/** Runs every behaviour against all contenders and writes the table of docs/forward.md: `npm run forward-table`. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { BEHAVIOURS } from './behaviours'
 import { CONTENDERS, Scene } from './contenders'
