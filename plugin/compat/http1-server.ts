@@ -28,7 +28,7 @@ export function inheritedOptions (outer: object): InheritedOptions {
 }
 
 /** The limits for header sections that a server was made with. */
-export function http2LimitsOf (outer: object): Http2Limits {
+export function http2LimitsOf (outer: object): Omit<Http2Limits, 'express'> {
   const { maxHeaderSize, maxHeadersCount } = outer as Partial<Server & { maxHeaderSize: number }>
   return { maxHeaderSize, maxHeadersCount }
 }

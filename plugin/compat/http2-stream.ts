@@ -12,6 +12,7 @@
  */
 import { maxHeaderSize as defaultMaxHeaderSize } from 'node:http'
 import type { IncomingHttpHeaders, ServerHttp2Stream, ServerOptions, Settings } from 'node:http2'
+import { keepMembers } from './http2-members'
 import { Http2Request } from './http2-request'
 import { Http2Response } from './http2-response'
 import { ignore, isAlive } from './http2-state'
@@ -21,6 +22,8 @@ export interface Http2Limits {
   readonly maxHeaderSize?: number
   /** Fields, as in `http.Server`; 0: no limit. Default: 2,000. */
   readonly maxHeadersCount?: number | null
+  /** Whether Express is to get the requests (http2-members). Default: false. */
+  readonly express?: boolean
 }
 
 export interface Accepted {
@@ -69,6 +72,7 @@ export function acceptStream (
   }
   const request = new Http2Request(stream, headers, {}, rawHeaders)
   const response = new Http2Response(stream)
+  if (limits.express) keepMembers(request, response)
   if (headers.expect !== undefined) response.writeContinue()
   return { request, response }
 }

@@ -73,12 +73,13 @@ export function createProxyServer (fastify: FastifyInstance, options: ProxyServe
     maxRequestsPerSocket: limits.maxRequestsPerSocket
   })
   const http1 = new Http1Server(server, limits, handlers)
-  const http2 = new Http2Sessions(server, limits, handlers)
+  const streamLimits = { ...http2LimitsOf(server), express: fastify.hasDecorator('express') }
+  const http2 = new Http2Sessions(limits, streamLimits, handlers)
   const intercept = { ca, http1, http2: options.http2 ? http2 : null, reporter, timeouts, keyLog: options.keyLog }
   const connect = new ConnectServer({ route: options.routeConnect, dispatch, policy, registry, intercept })
 
   server.on('connect', connect.onConnect)
-  interceptStreams(server, router, connect, dispatch, http2LimitsOf(server))
+  interceptStreams(server, router, connect, dispatch, streamLimits)
 
   return {
     hasListeners,
@@ -86,7 +87,7 @@ export function createProxyServer (fastify: FastifyInstance, options: ProxyServe
       interceptRequests(secondary, router, dispatch)
       shareUpgrades(server, secondary)
       secondary.on('connect', connect.onConnect)
-      interceptStreams(secondary, router, connect, dispatch, http2LimitsOf(server))
+      interceptStreams(secondary, router, connect, dispatch, streamLimits)
     },
     async close () {
       await connect.close()

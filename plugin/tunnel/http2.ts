@@ -3,7 +3,6 @@ import type { EventEmitter } from 'node:events'
 import { constants, performServerHandshake } from 'node:http2'
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
-import { http2LimitsOf } from '../compat/http1-server'
 import type { Http2Request } from '../compat/http2-request'
 import type { Http2Response } from '../compat/http2-response'
 import { acceptStream, http2Options, refuseStream } from '../compat/http2-stream'
@@ -38,10 +37,13 @@ export class Http2Sessions implements RequestServer {
   readonly #streamLimits: Http2Limits
   readonly #handlers: Http2Handlers
 
-  /** @param outer Fastify's own server, whose options hold */
-  constructor (outer: object, limits: ServerLimits, handlers: Http2Handlers) {
+  /**
+   * @param limits of time
+   * @param streamLimits of header sections
+   */
+  constructor (limits: ServerLimits, streamLimits: Http2Limits, handlers: Http2Handlers) {
     this.#limits = limits
-    this.#streamLimits = http2LimitsOf(outer)
+    this.#streamLimits = streamLimits
     this.#handlers = handlers
   }
 
