@@ -10,6 +10,9 @@ import { Readable, Stream } from 'node:stream'
 import { Http2Request } from './http2-request'
 import { Http2Response } from './http2-response'
 
+/** What whoever replaces the prototype has too, and what requests and responses have as properties of their own. */
+const OF_INSTANCES = new Set(['constructor', 'headers', 'rawHeaders', 'statusMessage', 'strictContentLength'])
+
 const ofRequest = membersOf(Http2Request.prototype, Readable.prototype, IncomingMessage.prototype)
 const ofResponse = membersOf(Http2Response.prototype, Stream.prototype, ServerResponse.prototype)
 
@@ -33,9 +36,9 @@ function membersOf (prototype: object, base: object, other: object): PropertyDes
   const chain: object[] = []
   for (let from = prototype; from !== base; from = Object.getPrototypeOf(from)) chain.unshift(from)
   for (const from of chain) Object.assign(members, Object.getOwnPropertyDescriptors(from))
-  // Those who replace the prototype have a constructor of their own, and define members anew.
+  // Those who replace the prototype define members anew.
   return Object.fromEntries(Object.entries(members)
-    .filter(([name]) => name !== 'constructor')
+    .filter(([name]) => !OF_INSTANCES.has(name))
     .map(([name, member]) => [name, { ...member, configurable: true }]))
 }
 
