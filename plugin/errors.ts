@@ -227,7 +227,8 @@ export const FST_PROX_UPSTREAM_PROXY = createError<[proxy: string, authority: st
 
 /** There is no URL to forward to. */
 export const FST_PROX_NOT_PROXIED = createError(
-  'FST_PROX_NOT_PROXIED', 'This is a proxy: a request that was not proxied is forwarded only if the route gives a URL', 404)
+  'FST_PROX_NOT_PROXIED',
+  'This is a proxy: a request that was not proxied is forwarded only if the route gives a URL', 404)
 
 /** The URL that a route gives is not an absolute one of http, https, ws or wss. */
 export const FST_PROX_INVALID_URL = createError<[url: string]>(
@@ -239,7 +240,8 @@ export const FST_PROX_LOOP = createError<[url: string]>(
 
 /** A parser has consumed the body that is to be forwarded. */
 export const FST_PROX_BODY_PARSED = createError<[method: string, url: string]>(
-  'FST_PROX_BODY_PARSED', 'The body of this request has been parsed and cannot be forwarded. Add config: { forward: true } to ' +
+  'FST_PROX_BODY_PARSED',
+  'The body of this request has been parsed and cannot be forwarded. Add config: { forward: true } to ' +
   'the route for %s %s, or register fastify-prox/forward in the context of the route', 500)
 
 /** A body that `decode` cannot decode. */

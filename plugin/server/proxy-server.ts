@@ -16,6 +16,7 @@ import { OutcomeReporter } from '../tunnel/outcome'
 import { TunnelRegistry } from '../tunnel/registry'
 import { ConnectServer } from './connect'
 import type { RouteConnect } from './connect-route'
+import { watchConnections } from './connection-watch'
 import { interceptStreams } from './http2-streams'
 import type { ConnectPolicy } from './policy'
 import { interceptRequests } from './requests'
@@ -80,6 +81,7 @@ export function createProxyServer (fastify: FastifyInstance, options: ProxyServe
 
   server.on('connect', connect.onConnect)
   interceptStreams(server, router, connect, dispatch, streamLimits)
+  watchConnections(server)
 
   return {
     hasListeners,
@@ -88,6 +90,7 @@ export function createProxyServer (fastify: FastifyInstance, options: ProxyServe
       shareUpgrades(server, secondary)
       secondary.on('connect', connect.onConnect)
       interceptStreams(secondary, router, connect, dispatch, streamLimits)
+      watchConnections(secondary)
     },
     async close () {
       await connect.close()

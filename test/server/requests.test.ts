@@ -8,6 +8,7 @@ import type { FastifyInstance, FastifyServerFactory } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import fastifyProx, { proxyAuthResolver } from '../../plugin/index'
+import { knowsUpgradeCallback } from '../../plugin/compat/upgrade'
 import { create, LOOPBACK, start } from '../support/proxy'
 import type { Proxy } from '../support/proxy'
 import { connect } from '../support/raw'
@@ -159,6 +160,8 @@ t.test('upgrades', async (t) => {
     }
     client.write('GET http://example.com/1 HTTP/1.1\r\nHost: a\r\nX-Latin: \xfc\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\nGET http://example.com/2 HTTP/1.1\r\nHost: a\r\n\r\n')
     t.match(JSON.parse((await client.response()).body), { proxied: 'http://example.com/1' })
+    // Where Node decides about upgrades itself (22 to 26), it drops what came in the same piece as one that is ignored.
+    if (knowsUpgradeCallback(proxy.app.server)) return
     t.match(JSON.parse((await client.response()).body), { proxied: 'http://example.com/2' }, 'pipelined requests as well')
   })
 

@@ -48,6 +48,7 @@ interface Carrier {
 
 export class Attacked {
   readonly #child: ChildProcess
+  readonly #exited: Promise<unknown>
   #ports: AttackedPorts = { http1: 0, http2: 0, ca: '' }
   #stderr = ''
 
@@ -66,7 +67,8 @@ export class Attacked {
   }
 
   constructor (child: ChildProcess) {
-    this.#child = child.setMaxListeners(0)
+    this.#child = child
+    this.#exited = once(child, 'exit')
     child.stderr!.on('data', (bytes: Buffer) => { this.#stderr += bytes.toString() })
   }
 
@@ -126,18 +128,23 @@ export class Attacked {
 
   async #count (): Promise<AttackedCounts> {
     if (this.#child.connected) this.#child.send('count')
-    return await Promise.race([once(this.#child, 'message'), once(this.#child, 'exit').then(() => this.#throwIfDead())])
+    return await Promise.race([once(this.#child, 'message'), this.#exited.then(() => this.#throwIfDead())])
       .then(([counts]) => counts as AttackedCounts)
   }
 
   /** Says how the process ended, if it did: its connections end a little before it does. */
   async #throwIfDead (err = new Error('the process has ended')): Promise<never> {
-    await Promise.race([once(this.#child, 'exit'), new Promise((resolve) => setTimeout(resolve, 500).unref())])
+    await Promise.race([this.#exited, new Promise((resolve) => setTimeout(resolve, 500).unref())])
     if (this.alive) throw err
     throw new Error(`the process ended: ${this.#stderr}`)
   }
 
+  /** A connection to where the frames go; what it waits for may never come when the process ends. */
   async #open (way: Way): Promise<Carrier> {
+    return await Promise.race([this.#connect(way), this.#exited.then(() => { throw new Error('the process has ended') })])
+  }
+
+  async #connect (way: Way): Promise<Carrier> {
     const direct = way === 'direct' || way.endsWith('over HTTP/2')
     const socket = net.connect({ host: '127.0.0.1', port: direct ? this.#ports.http2 : this.#ports.http1, noDelay: true })
     socket.on('error', () => {})
