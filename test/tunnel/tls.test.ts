@@ -180,7 +180,13 @@ t.test('the server name decides', async (t) => {
     const options: tls.ConnectionOptions = {
       servername, checkServerIdentity: (_servername, certificate) => checkServerIdentity('example.com', certificate)
     }
-    t.same(await ask('example.com:443', options), ['https://example.com/', null], `${servername}: none`)
+    // Newer versions of Node send no address as a server name; openssl does.
+    const told = await ask('example.com:443', options).catch((err: NodeJS.ErrnoException) => {
+      if (err.code !== 'ERR_INVALID_ARG_VALUE') throw err
+      return null
+    })
+    if (told === null) continue
+    t.same(told, ['https://example.com/', null], `${servername}: none`)
     const line = proxy.log.lines.filter(({ msg }) => /the TLS server name is not a host name/.test(msg)).at(-1)
     t.match(line, { level: 'debug', servername: servername.slice(0, 253) })
   }
