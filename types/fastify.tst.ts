@@ -25,6 +25,7 @@ test('a request has what is known of it, or null', () => {
 test('it cannot be written to', () => {
   expect<fastifyProx.ProxyRequest>().type.toBe<Readonly<{
     url: string
+    proxyHost: string
     host: string
     scheme: 'http' | 'https'
     hostname: string
