@@ -33,7 +33,8 @@ const CALLS: Record<string, (both: Accepted) => unknown> = {
   sockets: ({ request, response }) => {
     for (const socket of [request.socket, response.socket]) {
       if (!socket) continue
-      assert.ok([socket.remoteAddress, socket.writable, socket.readable, socket.destroyed, socket instanceof net.Socket, 'encrypted' in socket])
+      const { remoteAddress, writable, readable, destroyed } = socket
+      assert.ok([remoteAddress, writable, readable, destroyed, socket instanceof net.Socket, 'encrypted' in socket])
       socket.setNoDelay(true)
       socket.setTimeout(0)
       socket.on('close', () => {})
@@ -42,7 +43,8 @@ const CALLS: Record<string, (both: Accepted) => unknown> = {
   },
   read: ({ request }) => { request.resume(); request.read() },
   views: ({ request, response }) => [
-    request.headersDistinct, request.trailers, request.trailersDistinct, request.complete, request.aborted, request.url, request.authority,
+    request.headersDistinct, request.trailers, request.trailersDistinct, request.complete,
+    request.aborted, request.url, request.authority,
     response.headersSent, response.writableNeedDrain, response.destroyed, response.getHeaders(), response.statusCode
   ],
   'destroy the request': ({ request }) => request.destroy(new Error('no more')),

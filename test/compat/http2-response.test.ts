@@ -27,9 +27,10 @@ async function answerOf (t: Test, respond: (response: Http2Response) => void, me
 
 t.test('fields that HTTP/2 forbids are dropped, however they are given', async (t) => {
   const server = await listen(t, (app) => {
-    app.get('/headers', async (_request, reply) => { reply.headers({ ...FORBIDDEN, 'x-a': '1' }); return 'whole' })
-    app.get('/stream', async (_request, reply) => reply.headers({ ...FORBIDDEN, 'x-a': '1' }).send(Readable.from(['whole'])))
-    app.get('/error', async (_request, reply) => { reply.headers({ ...FORBIDDEN, 'x-a': '1' }); throw new Error('whole') })
+    const fields = { ...FORBIDDEN, 'x-a': '1' }
+    app.get('/headers', async (_request, reply) => { reply.headers(fields); return 'whole' })
+    app.get('/stream', async (_request, reply) => reply.headers(fields).send(Readable.from(['whole'])))
+    app.get('/error', async (_request, reply) => { reply.headers(fields); throw new Error('whole') })
     const hijacked = (path: string, respond: (raw: Http2Response) => void): void => {
       app.get(path, (_request, reply) => { respond(reply.hijack().raw as unknown as Http2Response) })
     }
@@ -41,7 +42,7 @@ t.test('fields that HTTP/2 forbids are dropped, however they are given', async (
       for (const [name, value] of Object.entries(FORBIDDEN)) raw.setHeader(name, value)
       raw.setHeader('x-a', '1').end('whole')
     })
-    hijacked('/set-headers', (raw) => raw.setHeaders(new Map(Object.entries({ ...FORBIDDEN, 'x-a': '1' }))).end('whole'))
+    hijacked('/set-headers', (raw) => raw.setHeaders(new Map(Object.entries(fields))).end('whole'))
     hijacked('/append', (raw) => {
       for (const [name, value] of Object.entries(FORBIDDEN)) raw.appendHeader(name, value)
       raw.appendHeader('x-a', '1').end('whole')
@@ -59,13 +60,14 @@ t.test('fields that HTTP/2 forbids are dropped, however they are given', async (
 })
 
 t.test('te may say trailers', async (t) => {
-  t.match(await answerOf(t, (response) => response.writeHead(200, { te: 'trailers' }).end()), { headers: { te: 'trailers' } })
+  const { headers } = await answerOf(t, (response) => response.writeHead(200, { te: 'trailers' }).end())
+  t.equal(headers.te, 'trailers')
 })
 
 t.test('a list for a field of one value', async (t) => {
   // Every field that Node knows: one that is not in the tables would throw.
-  const names = Object.entries(http2.constants).filter(([key]) => key.startsWith('HTTP2_HEADER_')).map(([, name]) => String(name))
-  const fields = names.filter((name) => name[0] !== ':')
+  const constants = Object.entries(http2.constants).filter(([key]) => key.startsWith('HTTP2_HEADER_'))
+  const fields = constants.map(([, name]) => String(name)).filter((name) => name[0] !== ':')
   t.ok(fields.length > 70)
   const given = Object.fromEntries(fields.map((name) => [name, name === 'content-length' ? [0, 0] : ['a', 'b']]))
   const { headers } = await answerOf(t, (response) => response.writeHead(200, given).end())
@@ -82,7 +84,10 @@ t.test('a list for a field of one value', async (t) => {
   })
 
   const server = await listen(t, (app) => {
-    app.get('/', async (_request, reply) => { reply.header('location', ['/a', '/b']).header('etag', []); return 'whole' })
+    app.get('/', async (_request, reply) => {
+      reply.header('location', ['/a', '/b']).header('etag', [])
+      return 'whole'
+    })
     app.get('/one', async (_request, reply) => { reply.header('location', ['/a']); return 'whole' })
     app.get('/cases', (_request, reply) => {
       reply.hijack().raw.writeHead(200, { Location: '/a', location: '/b', 'X-A': '1', 'x-a': '2', 'x-A': ['3'] }).end()
@@ -97,7 +102,8 @@ t.test('a list for a field of one value', async (t) => {
 t.test('what no message can hold is refused as over HTTP/1.1', async (t) => {
   const server = await listen(t, (app) => {
     const bad: Array<[string, [string, string]]> = [
-      ['line', ['x-a', 'a\nb']], ['nul', ['x-a', 'a\0b']], ['wide', ['x-a', 'Ж']], ['name', ['x a', 'b']], ['pseudo', [':status', '200']]
+      ['line', ['x-a', 'a\nb']], ['nul', ['x-a', 'a\0b']], ['wide', ['x-a', 'Ж']], ['name', ['x a', 'b']],
+      ['pseudo', [':status', '200']]
     ]
     for (const [path, [name, value]] of bad) {
       app.get(`/${path}`, async (_request, reply) => { reply.header(name, value); return 'whole' })
@@ -130,13 +136,17 @@ t.test('what no message can hold is refused as over HTTP/1.1', async (t) => {
 })
 
 t.test('white space around values, which clients refuse', async (t) => {
-  const { headers } = await answerOf(t, (response) => response.writeHead(200, { 'x-a': ' a b\t', 'x-b': '', 'x-c': ' ' }).end())
+  const { headers } = await answerOf(t, (response) => {
+    response.writeHead(200, { 'x-a': ' a b\t', 'x-b': '', 'x-c': ' ' }).end()
+  })
   t.match(headers, { 'x-a': 'a b', 'x-b': '', 'x-c': '' })
 })
 
 t.test('the fields that were set, read and taken back', async (t) => {
   const { headers } = await answerOf(t, (response) => {
-    t.strictSame([response.getHeader('x-a'), response.getHeaderNames(), response.hasHeader('x-a')], [undefined, [], false])
+    t.equal(response.getHeader('x-a'), undefined)
+    t.equal(response.hasHeader('x-a'), false)
+    t.strictSame(response.getHeaderNames(), [])
     response.removeHeader('x-a')
     response.setHeader('X-A', 1)
     t.equal(response.getHeader('x-a'), 1, 'as it was given')
@@ -258,7 +268,12 @@ t.test('a response that is destroyed is not whole', async (t) => {
       raw.destroy()
     })
     app.get('/stream', async (_request, reply) => {
-      return reply.send(new Readable({ read () { this.push('half'); setImmediate(() => this.destroy(new Error('broken'))) } }))
+      return reply.send(new Readable({
+        read () {
+          this.push('half')
+          setImmediate(() => this.destroy(new Error('broken')))
+        }
+      }))
     })
     app.get('/whole', (_request, reply) => {
       const { raw } = reply.hijack()
@@ -310,7 +325,12 @@ t.test('trailers', async (t) => {
 t.test('what else a response of HTTP/1.1 has', async (t) => {
   await answerOf(t, (response) => {
     t.match(response, {
-      strictContentLength: false, headersSent: false, writableNeedDrain: false, writableEnded: false, destroyed: false, finished: false
+      strictContentLength: false,
+      headersSent: false,
+      writableNeedDrain: false,
+      writableEnded: false,
+      destroyed: false,
+      finished: false
     })
     t.equal(response.req.method, 'GET')
     t.equal(response.socket, response.req.socket)
@@ -325,7 +345,8 @@ t.test('what else a response of HTTP/1.1 has', async (t) => {
 t.test('a body that is piped at the client\'s pace', async (t) => {
   const chunk = Buffer.alloc(65_536, 'x')
   const answer = await answerOf(t, (response) => {
-    Readable.from((function * () { for (let i = 0; i < 50; i++) yield chunk })()).pipe(response as unknown as NodeJS.WritableStream)
+    const chunks = Readable.from((function * () { for (let i = 0; i < 50; i++) yield chunk })())
+    chunks.pipe(response as unknown as NodeJS.WritableStream)
   })
   t.equal(answer.body.length, 50 * 65_536)
 })
@@ -364,7 +385,9 @@ t.test('pushed responses', async (t) => {
     }
   })
   const client = await cancelled.client()
-  client.on('stream', (stream: http2.ClientHttp2Stream) => stream.on('error', () => {}).close(http2.constants.NGHTTP2_PROTOCOL_ERROR))
+  client.on('stream', (stream: http2.ClientHttp2Stream) => {
+    stream.on('error', () => {}).close(http2.constants.NGHTTP2_PROTOCOL_ERROR)
+  })
   await ended(client.request().resume())
   await until(() => push!.destroyed)
 })

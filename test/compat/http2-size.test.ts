@@ -5,7 +5,7 @@ import { canBeSent, encodedLength } from '../../plugin/compat/http2-size'
 import { frame, HEADERS, END_HEADERS, END_STREAM, listen, PREFACE, REQUEST } from './http2-support'
 
 t.test('the length of a value in the code of HPACK, for every character', async (t) => {
-  const characters = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).filter((character) => character !== ' ')
+  const characters = Array.from({ length: 94 }, (_, i) => String.fromCharCode(33 + i))
   const server = await listen(t, () => {}, {
     accepted: ({ response }) => {
       response.sendDate = false

@@ -5,6 +5,7 @@ import http2 from 'node:http2'
 import net from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import type { Accepted } from '../../plugin/compat/http2-stream'
 import { acceptStream, http2Options, refuseStream } from '../../plugin/compat/http2-stream'
@@ -41,16 +42,18 @@ t.test('as many request fields as over HTTP/1.1', async (t) => {
 })
 
 t.test('limits of its own', async (t) => {
-  const few = await listen(t, (app) => { app.get('/', async () => 'whole') }, { limits: { maxHeaderSize: 1_024, maxHeadersCount: 3 } })
+  const routes = (app: FastifyInstance): unknown => app.get('/', async () => 'whole')
+  const few = await listen(t, routes, { limits: { maxHeaderSize: 1_024, maxHeadersCount: 3 } })
   const session = await few.client()
   t.equal((await ask(session, fields(2))).status, 200)
   t.equal((await ask(session, fields(3))).status, 431)
   t.equal((await ask(session, { cookie: ['a=1', 'b=2', 'c=3', 'd=4'] })).status, 200, 'cookies are one field')
   t.equal((await ask(session, { 'x-a': 'a'.repeat(1_100) })).status, 431)
 
-  const many = await listen(t, (app) => { app.get('/', async () => 'whole') }, { limits: { maxHeaderSize: 40_000, maxHeadersCount: 0 } })
+  const many = await listen(t, routes, { limits: { maxHeaderSize: 40_000, maxHeadersCount: 0 } })
   t.equal((await ask(await many.client(), fields(3_000))).status, 200)
-  t.match(http2Options({}, { maxConcurrentStreams: 5 }), { settings: { maxConcurrentStreams: 5, enableConnectProtocol: false } })
+  const { settings } = http2Options({}, { maxConcurrentStreams: 5 })
+  t.match(settings, { maxConcurrentStreams: 5, enableConnectProtocol: false })
 })
 
 t.test('targets are taken and refused as by Node\'s HTTP/1.1 parser', async (t) => {
@@ -59,7 +62,8 @@ t.test('targets are taken and refused as by Node\'s HTTP/1.1 parser', async (t) 
   await once(http1, 'listening')
   const byHttp1 = async (target: Buffer): Promise<string> => {
     const socket = net.connect((http1.address() as AddressInfo).port, '127.0.0.1')
-    socket.write(Buffer.concat([Buffer.from('GET '), target, Buffer.from(' HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n')]))
+    const rest = Buffer.from(' HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n')
+    socket.write(Buffer.concat([Buffer.from('GET '), target, rest]))
     const text = Buffer.concat(await socket.toArray()).toString('latin1')
     return text.startsWith('HTTP/1.1 200') ? `200 ${target.toString('latin1')}` : '400'
   }
@@ -77,7 +81,8 @@ t.test('targets are taken and refused as by Node\'s HTTP/1.1 parser', async (t) 
     url = undefined
     const block = Buffer.concat([Buffer.from([0x82, 0x86]), AUTHORITY, literal(':path', target)])
     // The library answers PING when it has gone through what came before.
-    client.write(Buffer.concat([frame(HEADERS, END_STREAM | END_HEADERS, stream, block), frame(PING, 0, 0, Buffer.alloc(8))]))
+    const ping = frame(PING, 0, 0, Buffer.alloc(8))
+    client.write(Buffer.concat([frame(HEADERS, END_STREAM | END_HEADERS, stream, block), ping]))
     stream += 2
     let text = ''
     while (!text.includes(PONG)) text += (await once(client, 'data'))[0].toString('latin1')
@@ -85,8 +90,8 @@ t.test('targets are taken and refused as by Node\'s HTTP/1.1 parser', async (t) 
   }
   const differences: string[] = []
   const octets = Array.from({ length: 256 }, (_, octet) => Buffer.from([0x2f, 0x61, octet, 0x62]))
-  const others = ['a', '?a', '//a', '/\\', '/"<>`{}|^', '/%', '/?q=ü', '/a?b?c', 'http'].map((text) => Buffer.from(text))
-  for (const target of [...octets, ...others]) {
+  const others = ['a', '?a', '//a', '/\\', '/"<>`{}|^', '/%', '/?q=ü', '/a?b?c', 'http']
+  for (const target of [...octets, ...others.map((text) => Buffer.from(text))]) {
     if (await byHttp1(target) !== await byHttp2(target)) differences.push(target.toString('latin1'))
   }
   t.strictSame(differences, ['/a#b'], 'but for fragments, which no request has')
@@ -99,8 +104,12 @@ t.test('targets in other forms', async (t) => {
   })
   const session = await server.client()
   t.match(await ask(session, { ':method': 'OPTIONS', ':path': '*' }), { status: 200, body: '*' })
-  for (const [path, scheme] of [['*', 'http'], ['http://b.test/', 'http'], ['', 'http'], ['*', 'ftp'], ['http://b.test/', 'ftp'], ['', 'ftp'], ['a', 'ftp']] as const) {
-    t.match(await ask(session, { ':path': path, ':scheme': scheme }).catch(() => ({ status: 400 })), { status: 400 }, `${scheme} ${path}`)
+  for (const scheme of ['http', 'ftp']) {
+    for (const path of ['*', 'http://b.test/', '', 'a']) {
+      // The library refuses some of them itself, and resets the stream.
+      const answer = await ask(session, { ':path': path, ':scheme': scheme }).catch(() => ({ status: 400 }))
+      t.equal(answer.status, 400, `${scheme} ${path}`)
+    }
   }
   t.equal((await ask(session, { ':path': '/?q=ü' })).status, 400)
   t.equal((await ask(session)).status, 200, 'the session goes on')
@@ -110,15 +119,25 @@ t.test('pseudo-header fields that are missing, come twice or late', async (t) =>
   const server = await listen(t, (app) => { app.all('/*', async () => 'whole') })
   const [method, path, scheme] = [Buffer.from([0x82]), Buffer.from([0x84]), Buffer.from([0x86])]
   const bad = [
-    [path, scheme, AUTHORITY], [method, scheme, AUTHORITY], [method, path, AUTHORITY], [method, path, scheme],
-    [method, method, path, scheme, AUTHORITY], [method, path, path, scheme, AUTHORITY], [method, path, scheme, AUTHORITY, AUTHORITY],
-    [literal('x-a', 'a'), method, path, scheme, AUTHORITY], [method, path, scheme, AUTHORITY, literal(':protocol', 'websocket')],
-    [method, path, scheme, AUTHORITY, literal('connection', 'close')], [method, path, scheme, AUTHORITY, literal('transfer-encoding', 'chunked')],
-    [literal(':method', 'CONNECT'), path, scheme, AUTHORITY], [literal(':method', 'CONNECT'), AUTHORITY, literal(':protocol', 'websocket')],
-    [literal(':method', 'a b'), path, scheme, AUTHORITY], [method, path, scheme, literal(':authority', '')]
-  ]
+    [path, scheme, AUTHORITY],
+    [method, scheme, AUTHORITY],
+    [method, path, AUTHORITY],
+    [method, path, scheme],
+    [method, method, path, scheme, AUTHORITY],
+    [method, path, path, scheme, AUTHORITY],
+    [method, path, scheme, AUTHORITY, AUTHORITY],
+    [literal('x-a', 'a'), method, path, scheme, AUTHORITY],
+    [method, path, scheme, AUTHORITY, literal(':protocol', 'websocket')],
+    [method, path, scheme, AUTHORITY, literal('connection', 'close')],
+    [method, path, scheme, AUTHORITY, literal('transfer-encoding', 'chunked')],
+    [literal(':method', 'CONNECT'), path, scheme, AUTHORITY],
+    [literal(':method', 'CONNECT'), AUTHORITY, literal(':protocol', 'websocket')],
+    [literal(':method', 'a b'), path, scheme, AUTHORITY],
+    [method, path, scheme, literal(':authority', '')]
+  ].map((block) => Buffer.concat(block))
   const raw = await server.raw()
-  raw.write(Buffer.concat([PREFACE, ...bad.map((block, i) => frame(HEADERS, END_STREAM | END_HEADERS, 2 * i + 1, Buffer.concat(block)))]))
+  const frames = bad.map((block, i) => frame(HEADERS, END_STREAM | END_HEADERS, 2 * i + 1, block))
+  raw.write(Buffer.concat([PREFACE, ...frames]))
   raw.resume()
   await once(raw, 'data')
   const session = await server.client()
@@ -134,15 +153,16 @@ t.test('CONNECT', async (t) => {
   stream.close()
 
   const accepted: Accepted[] = []
+  const target = { ':method': 'CONNECT', ':authority': 'b.test:443' }
   const raw = await listen(t, () => {}, {
-    before: (stream) => {
-      accepted.push(acceptStream(stream, { ':method': 'CONNECT', ':authority': 'b.test:443' }, [':method', 'CONNECT', ':authority', 'b.test:443'], {})!)
-    }
+    before: (stream) => { accepted.push(acceptStream(stream, target, Object.entries(target).flat(), {})!) }
   })
-  const tunnel = (await raw.client()).request({ ':method': 'CONNECT', ':authority': 'b.test:443' })
+  const tunnel = (await raw.client()).request(target)
   tunnel.on('error', () => {})
   await until(() => accepted.length === 1)
-  t.match(accepted[0]!.request, { method: 'CONNECT', authority: 'b.test:443', headers: { host: 'b.test:443', 'transfer-encoding': undefined } })
+  const { request } = accepted[0]!
+  t.match(request, { method: 'CONNECT', authority: 'b.test:443' })
+  t.strictSame(request.headers, { host: 'b.test:443' })
 })
 
 t.test('expectations', async (t) => {
@@ -167,7 +187,9 @@ const KILLERS: Record<string, Buffer> = {
   PUSH_PROMISE: frame(5, END_HEADERS, 1, Buffer.concat([Buffer.from([0, 0, 0, 2]), REQUEST])),
   'DATA on an idle stream': frame(DATA, 0, 9, Buffer.from('a')),
   'a second HEADERS': frame(HEADERS, END_HEADERS, 1, REQUEST),
-  'DATA behind the end': Buffer.concat([frame(DATA, END_STREAM, 1, Buffer.alloc(0)), frame(DATA, 0, 1, Buffer.from('a'))]),
+  'DATA behind the end': Buffer.concat([
+    frame(DATA, END_STREAM, 1, Buffer.alloc(0)), frame(DATA, 0, 1, Buffer.from('a'))
+  ]),
   'a CONTINUATION of nothing': frame(CONTINUATION, 0, 1, Buffer.alloc(0)),
   'SETTINGS on a stream': frame(SETTINGS, 0, 1, Buffer.alloc(0))
 }
@@ -180,15 +202,20 @@ const FIRSTS: Record<string, Buffer> = {
   CONNECT: frame(HEADERS, END_HEADERS, 1, Buffer.concat([literal(':method', 'CONNECT'), REQUEST.subarray(3)])),
   'expect 100-continue': frame(HEADERS, END_HEADERS, 1, Buffer.concat([UPLOAD, literal('expect', '100-continue')])),
   'another expectation': frame(HEADERS, END_HEADERS, 1, Buffer.concat([UPLOAD, literal('expect', 'more')])),
-  'more fields than are allowed': frame(HEADERS, END_HEADERS, 1, Buffer.concat([REQUEST, ...Object.keys(fields(2_100)).map((name) => literal(name, 'a'))])),
-  'a target that is refused': frame(HEADERS, END_HEADERS, 1, Buffer.concat([Buffer.from([0x82, 0x86]), literal(':path', '/a b'), REQUEST.subarray(3)]))
+  'more fields than are allowed': frame(HEADERS, END_HEADERS, 1, Buffer.concat([
+    REQUEST, ...Object.keys(fields(2_100)).map((name) => literal(name, 'a'))
+  ])),
+  'a target that is refused': frame(HEADERS, END_HEADERS, 1, Buffer.concat([
+    Buffer.from([0x82, 0x86]), literal(':path', '/a b'), REQUEST.subarray(3)
+  ]))
 }
 
 for (const handed of [true, false]) {
-  t.test(`streams that die right behind their beginning, bytes from ${handed ? 'JavaScript' : 'the system'}`, async (t) => {
+  const source = handed ? 'JavaScript' : 'the system'
+  t.test(`streams that die right behind their beginning, bytes from ${source}`, async (t) => {
     let requests = 0
     const server = await listen(t, (app) => {
-      app.all('/*', async (request, reply) => {
+      app.all('/*', async (_request, reply) => {
         requests++
         return await new Promise(setImmediate).then(() => reply.send(Readable.from(['whole'])))
       })
@@ -211,7 +238,12 @@ for (const handed of [true, false]) {
 }
 
 t.test('a stream that has been answered is not answered again', async (t) => {
-  const server = await listen(t, () => {}, { before: (stream) => { stream.respond({ ':status': 204 }); refuseStream(stream, 400) } })
+  const server = await listen(t, () => {}, {
+    before: (stream) => {
+      stream.respond({ ':status': 204 })
+      refuseStream(stream, 400)
+    }
+  })
   const stream = (await server.client()).request()
   const [headers] = await once(stream, 'response')
   t.equal(headers[':status'], 204)

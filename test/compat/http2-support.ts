@@ -86,8 +86,8 @@ export class Http2TestServer {
       if (headers[':method'] === 'CONNECT') return refuseStream(stream, 405)
       const both = acceptStream(stream, headers, rawHeaders, limits)
       if (both === null) this.refused++
-      else if (accepted === undefined) app.routing(both.request as unknown as IncomingMessage, both.response as unknown as ServerResponse)
-      else accepted(both, stream)
+      else if (accepted !== undefined) accepted(both, stream)
+      else app.routing(both.request as unknown as IncomingMessage, both.response as unknown as ServerResponse)
     }
     const attach = (socket: Socket): void => {
       const session = http2.performServerHandshake(socket, http2Options(limits))
