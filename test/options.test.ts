@@ -33,21 +33,42 @@ t.test('wrong options', async (t) => {
     [{ resolver: 'prefix' }, 'The option resolver takes a prefix that begins with "/", or a function, got \'prefix\''],
     [{ resolver: '' }, 'The option resolver takes a prefix'],
     [{ resolver: null }, 'The option resolver takes a prefix'],
-    [{ resolver: Object.assign(() => '/', { requireAuth: true }) }, 'The option resolver.requireAuth takes a function, got true'],
+    [
+      { resolver: Object.assign(() => '/', { requireAuth: true }) },
+      'The option resolver.requireAuth takes a function, got true'
+    ],
     [{ proxyHost: '' }, "The option proxyHost takes a string that is not empty, got ''"],
     [{ proxyHost: 1 }, 'The option proxyHost takes a string that is not empty, got 1'],
-    [{ proxyHost: 'a:80' }, 'The option proxyHost takes a host name such as "api.example.com", without port, got \'a:80\''],
-    [{ proxyHost: '*.example.com' }, 'The option proxyHost takes a host name such as "api.example.com", without port, got \'*.example.com\''],
+    [
+      { proxyHost: 'a:80' },
+      'The option proxyHost takes a host name such as "api.example.com", without port, got \'a:80\''
+    ],
+    [
+      { proxyHost: '*.example.com' },
+      'The option proxyHost takes a host name such as "api.example.com", without port, got \'*.example.com\''
+    ],
     [{ downloadHost: '*.example.com' }, 'The option downloadHost takes a host name'],
     [{ downloadHost: true }, 'The option downloadHost takes a string that is not empty, got true'],
     [{ downloadHost: 'http://a/' }, 'The option downloadHost takes a host name'],
     [{ proxyApps: [] }, 'The option proxyApps takes an object, got []'],
-    [{ proxyApps: { a: {} } }, "The option proxyApps['a'] takes a plugin, or null for a further name of the application, got an object"],
+    [
+      { proxyApps: { a: {} } },
+      "The option proxyApps['a'] takes a plugin, or null for a further name of the application, got an object"
+    ],
     [{ proxyApps: { a: undefined } }, "The option proxyApps['a'] takes a plugin, or null"],
-    [{ proxyApps: { 'a b': null } }, 'The option proxyApps takes host names such as "api.example.com" or "*.example.com", without port, got \'a b\''],
+    [
+      { proxyApps: { 'a b': null } },
+      'The option proxyApps takes host names such as "api.example.com" or "*.example.com", without port, got \'a b\''
+    ],
     [{ proxyApps: { '*': null } }, 'without port (for all hosts there is the option resolver), got \'*\''],
-    [{ proxyApps: { 'a.test': null, 'A.TEST': null } }, "The option proxyApps takes each host once, got 'a.test' and 'A.TEST'"],
-    [{ proxyApps: { '*.a.test': null, '*.A.test.': null } }, "The option proxyApps takes each host once, got '*.a.test' and '*.A.test.'"],
+    [
+      { proxyApps: { 'a.test': null, 'A.TEST': null } },
+      "The option proxyApps takes each host once, got 'a.test' and 'A.TEST'"
+    ],
+    [
+      { proxyApps: { '*.a.test': null, '*.A.test.': null } },
+      "The option proxyApps takes each host once, got '*.a.test' and '*.A.test.'"
+    ],
     [{ proxyApps: { a: { default: 5 } } }, "The option proxyApps['a'] takes a plugin, or null"],
     [{ proxyApps: { '*.': null } }, 'The option proxyApps takes host names'],
     [{ proxyApps: { 'a.*.b': null } }, 'The option proxyApps takes host names'],
@@ -57,9 +78,14 @@ t.test('wrong options', async (t) => {
     [{ ca: './my.pem' }, "The option ca takes an object: { file: './my.pem' } for a CA in a file, got './my.pem'"],
     [{ ca: { filee: 'x' } }, 'There is no option "ca.filee". Did you mean "ca.file"?'],
     [{ tls: KEY }, 'The option tls takes options of tls.createSecureContext other than key, cert, pfx, got a PEM text'],
-    [{ tls: { key: KEY } }, 'The option tls takes options of tls.createSecureContext other than key, cert, pfx, got an object'],
-    [{ tls: { ciphers: 'none-such' } }, 'The option tls takes options of tls.createSecureContext other than key, cert, ' +
-      'pfx, got some that it refuses: '],
+    [
+      { tls: { key: KEY } },
+      'The option tls takes options of tls.createSecureContext other than key, cert, pfx, got an object'
+    ],
+    [
+      { tls: { ciphers: 'none-such' } },
+      'The option tls takes options of tls.createSecureContext other than key, cert, pfx, got some that it refuses: '
+    ],
     [{ websockets: 'yes' }, "The option websockets takes true or false, got 'yes'"],
     [{ http2: 0 }, 'The option http2 takes true or false, got 0'],
     [{ keyLogFile: '' }, 'The option keyLogFile takes a path'],
@@ -67,7 +93,10 @@ t.test('wrong options', async (t) => {
     [{ onConnect: {} }, 'The option onConnect takes a function, got an object'],
     [{ onConnect: null }, 'The option onConnect takes a function, got null'],
     [{ timeouts: 5 }, 'The option timeouts takes an object, got 5'],
-    [{ timeouts: { toString: 5 } }, 'There is no option "timeouts.toString". The options are firstByte, handshake, idle, close'],
+    [
+      { timeouts: { toString: 5 } },
+      'There is no option "timeouts.toString". The options are firstByte, handshake, idle, close'
+    ],
     [{ timeouts: { idle: -1 } }, 'The option timeouts.idle takes whole milliseconds from 0 to 2147483647, got -1'],
     [{ timeouts: { idle: 1.5 } }, 'got 1.5'],
     [{ timeouts: { idle: '1s' } }, "got '1s'"],
@@ -108,7 +137,9 @@ t.test('what is left out, or undefined, has a default', async (t) => {
     keepAliveMax: Infinity
   })
   const names = Object.keys(readOptions({}))
-  const { resolver: again, ...undefineds } = readOptions({ ...Object.fromEntries(names.map((name) => [name, undefined])), timeouts: { idle: undefined } })
+  const { resolver: again, ...undefineds } = readOptions(
+    { ...Object.fromEntries(names.map((name) => [name, undefined])), timeouts: { idle: undefined } }
+  )
   t.type(again, 'function')
   t.strictSame(undefineds, defaults)
 })

@@ -76,8 +76,8 @@ class LoadedAuthority implements types.CertificateAuthority {
    *
    * @param onWarning gets what the operator should know: loose permissions, a CA that ends soon. Default: a process
    * warning.
-   * @throws FST_PROX_INVALID_OPTION and FST_PROX_UNKNOWN_OPTION for the options, FST_PROX_CA_… for a CA that cannot be
-   * used or kept. Whatever is there stays as it is.
+   * @throws FST_PROX_INVALID_OPTION and FST_PROX_UNKNOWN_OPTION for the options, FST_PROX_CA_… for a CA that cannot
+   * be used or kept. Whatever is there stays as it is.
    * @example
    * const ca = await CertificateAuthority.load({ file: './ca/my-ca.pem' })
    */

@@ -7,7 +7,7 @@ import { basename, dirname, join } from 'node:path'
 import { reasonOf } from '../errors'
 
 export function hasCode (err: unknown, code: string): boolean {
-  return (err as NodeJS.ErrnoException | undefined)?.code === code
+  return (err as NodeJS.ErrnoException).code === code
 }
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -22,7 +22,7 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** Tells why a file cannot be read or written, in plain words where the system's are known. */
 export function fileReason (err: unknown): string {
-  const { code = '' } = err as NodeJS.ErrnoException | undefined ?? {}
+  const { code = '' } = err as NodeJS.ErrnoException
   return Object.hasOwn(REASONS, code) ? `${REASONS[code]} (${code})` : reasonOf(err)
 }
 

@@ -31,7 +31,9 @@ t.test('all who ask for a host at the same time share one mint', async (t) => {
   const minted = listen<CertificateMinted>(t, 'fastify-prox:certificate:minted')
   const authority = await memory()
   t.equal(authority.leaf('www.example.com'), authority.leaf('www.example.com'), 'one promise')
-  const leaves = await Promise.all(['www.example.com', 'WWW.EXAMPLE.COM.', 'example.com', 'api.example.com', 'www.example.com'].map((host) => authority.leaf(host)))
+  const leaves = await Promise.all([
+    'www.example.com', 'WWW.EXAMPLE.COM.', 'example.com', 'api.example.com', 'www.example.com'
+  ].map((host) => authority.leaf(host)))
   t.equal(new Set(leaves).size, 1)
   const [leaf] = leaves
   t.equal(authority.leaf('api.example.com'), leaf, 'from then on it is there at once')
@@ -162,7 +164,8 @@ t.test('the end of the CA is told 30 days before, once, and then nothing is mint
   await Promise.all([authority.leaf('two.test'), authority.leaf('three.test')])
   t.same(warnings, [{
     code: 'FST_PROX_CA_EXPIRING',
-    message: `The certificate authority "Short" ends on ${new Date(end).toISOString()}: make a new one and have clients trust it`
+    message: `The certificate authority "Short" ends on ${new Date(end).toISOString()}: ` +
+      'make a new one and have clients trust it'
   }])
   t.strictSame(expiring, [{ name: 'Short', file: null, notAfter: new Date(end) }])
   minted.length = 0
@@ -191,11 +194,17 @@ t.test('a CA that is held to some names signs for those only', async (t) => {
   t.same((await authority.leaf('a.app.example.com')).names, ['app.example.com', '*.app.example.com'])
   t.same((await authority.leaf('www.a.test')).names, ['a.test', '*.a.test'])
   t.same((await authority.leaf('10.1.2.3')).names, ['10.1.2.3'])
-  await t.rejects(authority.secureContext('www.example.com'), { code: 'FST_PROX_HOST_NOT_PERMITTED', message: /"fastify-prox https proxy CA" do not permit a certificate for www\.example\.com/ })
+  await t.rejects(authority.secureContext('www.example.com'), {
+    code: 'FST_PROX_HOST_NOT_PERMITTED',
+    message: /"fastify-prox https proxy CA" do not permit a certificate for www\.example\.com/
+  })
   await t.rejects(authority.secureContext('192.0.2.1'), { code: 'FST_PROX_HOST_NOT_PERMITTED' })
   await t.rejects(authority.secureContext('::1'), { code: 'FST_PROX_HOST_NOT_PERMITTED' })
   const port = await serve(t, async () => await authority.secureContext('a.app.example.com'))
-  t.equal((await handshake(port, { ca: authority.certificatePem, servername: 'a.app.example.com' })).certificate, await authority.certificate('a.app.example.com'))
+  t.equal(
+    (await handshake(port, { ca: authority.certificatePem, servername: 'a.app.example.com' })).certificate,
+    await authority.certificate('a.app.example.com')
+  )
 })
 
 t.test('the option tls goes into every context', async (t) => {
@@ -250,7 +259,9 @@ t.test('nothing that an authority gives away has its private key in it', async (
       t.notMatch(output.toString('latin1'), 'PRIVATE')
       for (const secret of secrets) {
         t.equal(output.indexOf(secret), -1)
-        for (const encoding of ['base64', 'base64url', 'hex'] as const) t.equal(output.indexOf(secret.toString(encoding)), -1)
+        for (const encoding of ['base64', 'base64url', 'hex'] as const) {
+          t.equal(output.indexOf(secret.toString(encoding)), -1)
+        }
         t.equal(output.indexOf(JSON.stringify([...secret]).slice(1, -1)), -1)
       }
     }

@@ -5,7 +5,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import { CertificateAuthority } from '../../plugin/ca/authority'
 import { readPemBundle } from '../../plugin/ca/bundle'
-import { authorityExtensions, basicConstraints, certauthBundle, ec, extKeyUsage, keyUsage, mitmproxyBundle, mkcertBundle, rdn, rsa, selfSigned } from './bundles'
+import {
+  authorityExtensions, basicConstraints, certauthBundle, ec, extKeyUsage, keyUsage, mitmproxyBundle, mkcertBundle, rdn,
+  rsa, selfSigned
+} from './bundles'
 import { handshake, serve } from './loopback'
 
 t.test('bundles of certauth, mitmproxy and mkcert work unchanged', async (t) => {
@@ -49,14 +52,22 @@ t.test('key and certificate in every form', async (t) => {
     t.equal(readPemBundle(cert + key, 'here').certificate.toString(), cert, 'the certificate first')
     t.equal(readPemBundle((key + cert).replaceAll('\n', '\r\n'), 'here').certificate.toString(), cert, 'with CRLF')
     const others = '-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n# comment\n'
-    t.equal(readPemBundle(others + key + others + cert, 'here').certificate.toString(), cert, 'with other blocks and text')
-    t.equal(readPemBundle(selfSigned().cert + key + cert, 'here').certificate.toString(), cert, 'the certificate that belongs to the key')
+    t.equal(
+      readPemBundle(others + key + others + cert, 'here').certificate.toString(), cert, 'with other blocks and text'
+    )
+    t.equal(
+      readPemBundle(selfSigned().cert + key + cert, 'here').certificate.toString(), cert,
+      'the certificate that belongs to the key'
+    )
   }
 })
 
 t.test('DER that is no key', async (t) => {
   const { cert } = selfSigned()
-  await t.rejects(CertificateAuthority.load({ key: Buffer.from([0x30, 0]), cert }), { code: 'FST_PROX_CA_CORRUPT', message: /neither PKCS #8 nor PKCS #1 nor SEC1/ })
+  await t.rejects(
+    CertificateAuthority.load({ key: Buffer.from([0x30, 0]), cert }),
+    { code: 'FST_PROX_CA_CORRUPT', message: /neither PKCS #8 nor PKCS #1 nor SEC1/ }
+  )
 })
 
 t.test('every kind of key that clients verify', async (t) => {
@@ -84,23 +95,43 @@ t.test('a file that is no authority stops the start, is named, and stays as it i
   const good = selfSigned()
   const key = createPrivateKey(good.key)
   const encryption = { format: 'pem', cipher: 'aes-128-cbc', passphrase: 'secret' } as const
-  const certificate = (...extensions: ReturnType<typeof keyUsage>[]) => good.key + selfSigned({ key, extensions: () => extensions }).cert
+  const certificate = (...extensions: ReturnType<typeof keyUsage>[]) => good.key + selfSigned(
+    { key, extensions: () => extensions }
+  ).cert
   const bundles: Array<[string, string, string, RegExp]> = [
     ['empty', '', 'FST_PROX_CA_CORRUPT', /it holds no private key/],
     ['of something else', 'hello\n', 'FST_PROX_CA_CORRUPT', /it holds no private key/],
     ['cut off', (good.key + good.cert).slice(0, -100), 'FST_PROX_CA_CORRUPT', /it holds no certificate/],
     ['without certificate', good.key, 'FST_PROX_CA_CORRUPT', /it holds no certificate/],
     ['without key', good.cert, 'FST_PROX_CA_CORRUPT', /it holds no private key/],
-    ['with a broken key', good.key.replace(/\n.{8}/, '\nAAAAAAAA') + good.cert, 'FST_PROX_CA_CORRUPT', /the private key cannot be read/],
-    ['with a broken certificate', good.key + good.cert.replace(/\n.{8}/, '\nAAAAAAAA'), 'FST_PROX_CA_CORRUPT', /the certificate cannot be read/],
-    ['encrypted', key.export({ type: 'pkcs8', ...encryption }) + good.cert, 'FST_PROX_CA_CORRUPT', /the private key cannot be read/],
-    ['encrypted the old way', key.export({ type: 'sec1', ...encryption }) + good.cert, 'FST_PROX_CA_CORRUPT', /the private key cannot be read/],
+    [
+      'with a broken key', good.key.replace(/\n.{8}/, '\nAAAAAAAA') + good.cert, 'FST_PROX_CA_CORRUPT',
+      /the private key cannot be read/
+    ],
+    [
+      'with a broken certificate', good.key + good.cert.replace(/\n.{8}/, '\nAAAAAAAA'), 'FST_PROX_CA_CORRUPT',
+      /the certificate cannot be read/
+    ],
+    [
+      'encrypted', key.export({ type: 'pkcs8', ...encryption }) + good.cert, 'FST_PROX_CA_CORRUPT',
+      /the private key cannot be read/
+    ],
+    [
+      'encrypted the old way', key.export({ type: 'sec1', ...encryption }) + good.cert, 'FST_PROX_CA_CORRUPT',
+      /the private key cannot be read/
+    ],
     ['mismatched', good.key + selfSigned().cert, 'FST_PROX_CA_MISMATCH', /do not belong together/],
     ['of a server', certificate(basicConstraints(false)), 'FST_PROX_CA_NOT_A_CA', /basic constraints or its key usage/],
     ['without extensions', certificate(), 'FST_PROX_CA_NOT_A_CA', /basic constraints/],
-    ['with another key usage', certificate(basicConstraints(true), keyUsage(0x80, 7)), 'FST_PROX_CA_NOT_A_CA', /key usage/],
+    [
+      'with another key usage', certificate(basicConstraints(true), keyUsage(0x80, 7)), 'FST_PROX_CA_NOT_A_CA',
+      /key usage/
+    ],
     ['without a name', good.key + selfSigned({ key, subject: [] }).cert, 'FST_PROX_CA_NOT_A_CA', /it has no subject/],
-    ['for mail', certificate(...authorityExtensions(key), extKeyUsage('1.3.6.1.5.5.7.3.4')), 'FST_PROX_CA_NOT_A_CA', /extended key usage leaves out servers/]
+    [
+      'for mail', certificate(...authorityExtensions(key), extKeyUsage('1.3.6.1.5.5.7.3.4')), 'FST_PROX_CA_NOT_A_CA',
+      /extended key usage leaves out servers/
+    ]
   ]
   for (const [what, pem, code, message] of bundles) {
     writeFileSync(file, pem)
@@ -122,7 +153,10 @@ t.test('one whose time is over, or has not come, is refused', async (t) => {
   const pair = selfSigned({ days: 10 })
   for (const days of [-1, 11]) {
     const clock = t.capture(Date, 'now', () => new Date().getTime() + days * 86_400_000)
-    await t.rejects(CertificateAuthority.load(pair), { code: 'FST_PROX_CA_EXPIRED', message: /in the options ca\.key and ca\.cert is valid from .* to .* only/ })
+    await t.rejects(
+      CertificateAuthority.load(pair),
+      { code: 'FST_PROX_CA_EXPIRED', message: /in the options ca\.key and ca\.cert is valid from .* to .* only/ }
+    )
     clock.restore()
   }
 })

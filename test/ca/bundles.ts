@@ -28,7 +28,9 @@ function extension (id: string, value: Buffer, ...critical: Buffer[]): Buffer {
 /** Makes extensions; `pathlen` is the number of authorities that may be below. */
 export const basicConstraints = (ca: boolean, pathlen?: number) => extension('2.5.29.19',
   sequence(...ca ? [TRUE] : [], ...pathlen === undefined ? [] : [integer(pathlen)]), TRUE)
-export const keyUsage = (octet: number, unused: number) => extension('2.5.29.15', bits(Buffer.from([octet]), unused), TRUE)
+export const keyUsage = (octet: number, unused: number) => extension(
+  '2.5.29.15', bits(Buffer.from([octet]), unused), TRUE
+)
 export const extKeyUsage = (...purposes: string[]) => extension('2.5.29.37', sequence(...purposes.map(oid)))
 export const keyIdentifier = (id: Buffer) => extension('2.5.29.14', octets(id))
 

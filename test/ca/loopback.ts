@@ -11,7 +11,9 @@ import type { Test } from 'tap'
  *
  * @param contextOf asked for every connection.
  */
-export async function serve (t: Test, contextOf: () => SecureContext | Promise<SecureContext>, host = '127.0.0.1'): Promise<number> {
+export async function serve (
+  t: Test, contextOf: () => SecureContext | Promise<SecureContext>, host = '127.0.0.1'
+): Promise<number> {
   const server = createServer(async (raw) => {
     raw.on('error', () => {})
     const socket = new TLSSocket(raw, { isServer: true, secureContext: await contextOf() })

@@ -8,12 +8,25 @@ import type { CertificateAuthorityOptions } from '../../types/ca'
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 
-const codeOf = ({ source }: RegExp) => source.includes('There is no') ? 'FST_PROX_UNKNOWN_OPTION' : 'FST_PROX_INVALID_OPTION'
+const codeOf = ({ source }: RegExp) => source.includes(
+  'There is no'
+)
+  ? 'FST_PROX_UNKNOWN_OPTION'
+  : 'FST_PROX_INVALID_OPTION'
 
 t.test('the defaults', async (t) => {
   const made = { name: 'fastify-prox https proxy CA', keyType: 'ec', constraints: { permitted: [], excluded: [] } }
-  t.strictSame(readOptions({}), { origin: { file: './ca/fastify-prox-ca.pem' }, make: made, leafKeyType: 'ec', wildcards: true, cacheSize: 1000, tls: {} })
-  t.strictSame(readOptions({ file: undefined, key: undefined, tls: undefined }), readOptions({}), 'undefined is as good as nothing')
+  t.strictSame(readOptions({}), {
+    origin: { file: './ca/fastify-prox-ca.pem' },
+    make: made,
+    leafKeyType: 'ec',
+    wildcards: true,
+    cacheSize: 1000,
+    tls: {}
+  })
+  t.strictSame(
+    readOptions({ file: undefined, key: undefined, tls: undefined }), readOptions({}), 'undefined is as good as nothing'
+  )
 })
 
 t.test('wrong values', async (t) => {
@@ -53,15 +66,25 @@ t.test('wrong values', async (t) => {
     [{ chmod: 1 }, /^There is no option "ca\.chmod"\. The options are name, file, store, key, /]
   ]
   for (const [options, message] of wrong) {
-    await t.rejects(CertificateAuthority.load(options as CertificateAuthorityOptions), { code: codeOf(message), message }, message.source)
+    await t.rejects(
+      CertificateAuthority.load(options as CertificateAuthorityOptions), { code: codeOf(message), message },
+      message.source
+    )
   }
-  t.throws(() => readOptions(null as never), { code: 'FST_PROX_INVALID_OPTION', message: 'The option ca takes an object, got null' })
+  t.throws(
+    () => readOptions(null as never),
+    { code: 'FST_PROX_INVALID_OPTION', message: 'The option ca takes an object, got null' }
+  )
 })
 
 t.test('a private key does not get into a message', async (t) => {
   const body = pem.split('\n')[1]!
-  for (const options of [pem, { name: pem }, { keyType: pem }, { key: [pem], cert: 'x' }, { key: 1, cert: pem }, { tls: { key: pem } }, { pem }, { [pem]: 1 }, { file: pem },
-    { store: { pem } }, { permit: [pem] }, { tls: { ciphers: pem } }, { name: body + body }, { key: Buffer.from(pem), cert: 'x', name: pem }]) {
+  for (const options of [pem, { name: pem }, { keyType: pem }, { key: [pem], cert: 'x' }, { key: 1, cert: pem }, {
+    tls: { key: pem }
+  }, { pem }, { [pem]: 1 }, { file: pem },
+  { store: { pem } }, { permit: [pem] }, { tls: { ciphers: pem } }, { name: body + body }, {
+    key: Buffer.from(pem), cert: 'x', name: pem
+  }]) {
     try {
       readOptions(options as CertificateAuthorityOptions)
       t.fail('it was accepted')

@@ -25,7 +25,9 @@ t.test('for OpenSSL', { skip: have('openssl') }, async (t) => {
   const file = join(t.testdir(), 'ca.p12')
   const authority = await CertificateAuthority.load({ store: new Map() })
   writeFileSync(file, authority.pkcs12())
-  const text = execFileSync('openssl', ['pkcs12', '-in', file, '-passin', 'pass:', '-info'], { encoding: 'utf8', stdio: 'pipe' })
+  const text = execFileSync(
+    'openssl', ['pkcs12', '-in', file, '-passin', 'pass:', '-info'], { encoding: 'utf8', stdio: 'pipe' }
+  )
   t.match(text, authority.certificatePem, 'the MAC is good and the certificate is there')
   t.notMatch(text, 'PRIVATE KEY')
 })
@@ -44,14 +46,19 @@ t.test('for NSS', { skip: have('pk12util certutil') }, async (t) => {
   const db = `sql:${join(directory, 'db')}`
   execFileSync('certutil', ['-N', '-d', db, '--empty-password'])
   execFileSync('pk12util', ['-i', join(directory, 'ca.p12'), '-d', db, '-W', ''], { stdio: 'pipe' })
-  t.equal(execFileSync('certutil', ['-L', '-d', db, '-n', 'Example', '-a'], { encoding: 'utf8' }).replaceAll('\r', ''), authority.certificatePem)
+  t.equal(
+    execFileSync('certutil', ['-L', '-d', db, '-n', 'Example', '-a'], { encoding: 'utf8' }).replaceAll('\r', ''),
+    authority.certificatePem
+  )
 })
 
 t.test('for GnuTLS', { skip: have('certtool') }, async (t) => {
   const file = join(t.testdir(), 'ca.p12')
   const authority = await CertificateAuthority.load({ store: new Map() })
   writeFileSync(file, authority.pkcs12())
-  const text = execFileSync('certtool', ['--p12-info', '--inder', '--infile', file, '--password', ''], { encoding: 'utf8', stdio: 'pipe' })
+  const text = execFileSync(
+    'certtool', ['--p12-info', '--inder', '--infile', file, '--password', ''], { encoding: 'utf8', stdio: 'pipe' }
+  )
   t.match(text, authority.certificatePem)
 })
 

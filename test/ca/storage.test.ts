@@ -1,7 +1,10 @@
 /** Keeping the authority: files, maps, many processes at once. */
 import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
@@ -29,7 +32,10 @@ t.test('it is made on the first start and used from then on', async (t) => {
   t.same(readdirSync(join(file, '..')).sort(), ['.gitignore', 'ca.pem'], 'nothing else stays behind')
   t.equal(readFileSync(join(file, '..', '.gitignore'), 'utf8'), '*\n', 'git does not see the private key')
   t.same(readdirSync(join(file, '..', '..')), ['two'], 'the directories above it are left alone')
-  t.match(readFileSync(file, 'utf8'), /^-----BEGIN PRIVATE KEY-----[^]+-----END PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----[^]+-----END CERTIFICATE-----\n$/)
+  t.match(
+    readFileSync(file, 'utf8'),
+    /^-----BEGIN PRIVATE KEY-----[^]+-----END PRIVATE KEY-----\n-----BEGIN CERT[^]+-----END CERTIFICATE-----\n$/
+  )
   const warnings: Warning[] = []
   const second = await CertificateAuthority.load({ file, name: 'Another' }, (warning) => warnings.push(warning))
   t.equal(second.fingerprint256, first.fingerprint256)
@@ -51,7 +57,8 @@ t.test('a relative path starts from the working directory', async (t) => {
 const CHILD = `
 const { CertificateAuthority } = require(process.argv[2])
 process.once('message', file => {
-  CertificateAuthority.load({ file }).then(({ fingerprint256 }) => process.send(fingerprint256), ({ message }) => process.send(message))
+  CertificateAuthority.load({ file })
+    .then(({ fingerprint256 }) => process.send(fingerprint256), ({ message }) => process.send(message))
 })
 process.send('ready')
 `
@@ -85,7 +92,10 @@ t.test('loose permissions are warned about, where there is a private key', async
     const warnings: Warning[] = []
     const authority = await CertificateAuthority.load({ file }, (warning) => warnings.push(warning))
     t.equal(authority.fingerprint256, fingerprint256)
-    t.strictSame(warnings, [{ code: 'FST_PROX_CA_PERMISSIONS', message: `Others than its owner may read the private key in ${file}: chmod 600 ${file}` }])
+    t.strictSame(warnings, [{
+      code: 'FST_PROX_CA_PERMISSIONS',
+      message: `Others than its owner may read the private key in ${file}: chmod 600 ${file}`
+    }])
     t.equal(mode(file), loose.toString(8), 'it stays as it is')
   }
   const made = selfSigned()
@@ -149,8 +159,14 @@ t.test('by default a warning is one of the process', async (t) => {
 
 t.test('a file that cannot be read', async (t) => {
   const directory = t.testdir({ 'ca.pem': {}, file: 'x' })
-  await t.rejects(CertificateAuthority.load({ file: join(directory, 'ca.pem') }), { code: 'FST_PROX_CA_UNREADABLE', message: /in .*ca\.pem cannot be read: it is a directory \(EISDIR\)$/ })
-  await t.rejects(CertificateAuthority.load({ file: join(directory, 'file', 'ca.pem') }), { code: 'FST_PROX_CA_UNREADABLE', message: /: a part of its path is not a directory \(ENOTDIR\)$/ })
+  await t.rejects(
+    CertificateAuthority.load({ file: join(directory, 'ca.pem') }),
+    { code: 'FST_PROX_CA_UNREADABLE', message: /in .*ca\.pem cannot be read: it is a directory \(EISDIR\)$/ }
+  )
+  await t.rejects(
+    CertificateAuthority.load({ file: join(directory, 'file', 'ca.pem') }),
+    { code: 'FST_PROX_CA_UNREADABLE', message: /: a part of its path is not a directory \(ENOTDIR\)$/ }
+  )
   t.ok(statSync(join(directory, 'ca.pem')).isDirectory())
 })
 
@@ -166,7 +182,8 @@ t.test('a directory that cannot be written to: the error says what to do', async
     for (const file of [join(directory, 'ca.pem'), join(directory, 'ca', 'ca.pem')]) {
       await t.rejects(CertificateAuthority.load({ file }), {
         code: 'FST_PROX_CA_NOT_WRITABLE',
-        message: /cannot be kept in .*ca\.pem: permission is denied \(EACCES\)\. Make its directory writable, choose another place with the option ca\.file, hand in ca\.key and ca\.cert, or keep it in memory/
+        message: `cannot be kept in ${file}: permission is denied (EACCES). Make its directory writable, choose ` +
+          'another place with the option ca.file, hand in ca.key and ca.cert, or keep it in memory'
       })
     }
   } finally {
@@ -199,14 +216,20 @@ t.test('a name that is taken but leads nowhere', async (t) => {
   const directory = t.testdir()
   const file = join(directory, 'ca.pem')
   symlinkSync('nowhere', file)
-  await t.rejects(CertificateAuthority.load({ file }), { code: 'FST_PROX_CA_NOT_WRITABLE', message: /it does not keep what it was given/ })
+  await t.rejects(
+    CertificateAuthority.load({ file }),
+    { code: 'FST_PROX_CA_NOT_WRITABLE', message: /it does not keep what it was given/ }
+  )
 })
 
 t.test('a certificate without its key beside it', async (t) => {
   const directory = t.testdir()
   const { cert, key } = selfSigned()
   writeFileSync(join(directory, 'ca'), cert)
-  await t.rejects(CertificateAuthority.load({ file: join(directory, 'ca') }), { code: 'FST_PROX_CA_CORRUPT', message: /no private key/ })
+  await t.rejects(
+    CertificateAuthority.load({ file: join(directory, 'ca') }),
+    { code: 'FST_PROX_CA_CORRUPT', message: /no private key/ }
+  )
   writeFileSync(join(directory, 'ca-key'), key, { mode: 0o600 })
   t.equal((await CertificateAuthority.load({ file: join(directory, 'ca') })).certificatePem, cert)
 })
@@ -280,16 +303,20 @@ t.test('a store with set alone: one that was kept while the key was made is not 
 t.test('a store that fails', async (t) => {
   const refused = new Error('connection refused')
   const failing = () => { throw refused }
+  const text = () => Promise.reject('a reason') // eslint-disable-line prefer-promise-reject-errors
   const silent = () => Promise.reject() // eslint-disable-line prefer-promise-reject-errors
   const load = (store: object) => CertificateAuthority.load({ store: store as CertificateStore }, () => {})
   const failures: Array<[object, string, RegExp]> = [
-    [{ get: failing, set: failing }, 'UNREADABLE', /^The certificate authority in the store cannot be read: connection refused$/],
+    [
+      { get: failing, set: failing }, 'UNREADABLE',
+      /^The certificate authority in the store cannot be read: connection refused$/
+    ],
     [{ get: silent, set: failing }, 'UNREADABLE', /cannot be read: it failed with undefined$/],
     [{ get: () => 5, set: failing }, 'UNREADABLE', /cannot be read: the store answered 5 in place of a PEM text$/],
     [{ get: () => null, set: failing }, 'NOT_WRITABLE', /in the store: connection refused/],
     [{ get: () => null, set: silent }, 'NOT_WRITABLE', /in the store: it failed with undefined/],
     [{ get: () => null, add: silent }, 'NOT_WRITABLE', /in the store: it failed with undefined/],
-    [{ get: () => null, add: () => Promise.reject('a reason') }, 'NOT_WRITABLE', /it failed with 'a reason'/], // eslint-disable-line prefer-promise-reject-errors
+    [{ get: () => null, add: text }, 'NOT_WRITABLE', /it failed with 'a reason'/],
     [{ get: () => undefined, add () {} }, 'NOT_WRITABLE', /does not keep/],
     [new Map([['fastify-prox-ca', 'x']]), 'CORRUPT', /in the store/],
     [{ get: () => Buffer.from('x'), add () {} }, 'CORRUPT', /in the store/]
@@ -328,7 +355,9 @@ t.test('a FIFO or a device is refused, and nobody waits for a writer', async (t)
   }
 })
 
-t.test('below a directory that takes no entries the error comes at once', { skip: !existsSync('/proc') && 'there is no /proc' }, async (t) => {
+t.test('below a directory that takes no entries the error comes at once', {
+  skip: !existsSync('/proc') && 'there is no /proc'
+}, async (t) => {
   for (const file of ['/proc/ca.pem', '/proc/one/ca.pem', '/proc/one/two/ca.pem']) {
     await t.rejects(CertificateAuthority.load({ file }), {
       code: 'FST_PROX_CA_NOT_WRITABLE', message: /there is no such directory \(ENOENT\)/

@@ -17,7 +17,9 @@ import { handshake, serve } from './loopback'
 
 const run = promisify(execFile)
 
-const HOSTS = ['www.example.com', 'a_b.example.com', `www.${'a'.repeat(63)}.example.com`, 'www.xn--bcher-kva.de', '127.0.0.1']
+const HOSTS = [
+  'www.example.com', 'a_b.example.com', `www.${'a'.repeat(63)}.example.com`, 'www.xn--bcher-kva.de', '127.0.0.1'
+]
 // Some containers have no IPv6, not even on loopback.
 if (Object.values(networkInterfaces()).flat().some((network) => network?.address === '::1')) HOSTS.push('::1')
 
@@ -48,7 +50,8 @@ async function setUp (t: Test, directory: string): Promise<Target[]> {
   const authorities: Record<string, CertificateAuthority> = {
     ec: await CertificateAuthority.load({ file: join(directory, 'ec', 'ca.pem') }),
     rsa: await CertificateAuthority.load({ file: join(directory, 'rsa', 'ca.pem'), keyType: 'rsa' }),
-    constrained: await CertificateAuthority.load({ file: join(directory, 'constrained', 'ca.pem'), permit: PERMIT })
+    constrained: await CertificateAuthority.load({ file: join(directory, 'constrained', 'ca.pem'), permit: PERMIT }),
+    'RSA leaves': await CertificateAuthority.load({ file: join(directory, 'leaves', 'ca.pem'), leafKeyType: 'rsa' })
   }
   for (const [name, { file }] of Object.entries(others)) authorities[name] = await CertificateAuthority.load({ file })
 
@@ -59,7 +62,9 @@ async function setUp (t: Test, directory: string): Promise<Target[]> {
     const ca = trustedFile(name)
     const leaf = join(directory, `${name}-${targets.length}.pem`)
     writeFileSync(leaf, await authority.certificate(served))
-    const port = await serve(t, async () => await authority.secureContext(served), served === '::1' ? '::1' : '127.0.0.1')
+    const port = await serve(
+      t, async () => await authority.secureContext(served), served === '::1' ? '::1' : '127.0.0.1'
+    )
     targets.push({ ca, host: served, port, leaf, trusted: true, ...changes, label })
   }
   for (const [name, authority] of Object.entries(authorities)) {
@@ -69,8 +74,12 @@ async function setUp (t: Test, directory: string): Promise<Target[]> {
   const stranger = await CertificateAuthority.load({ store: new Map() })
   for (const name of ['ec', 'rsa']) {
     await add(name, stranger, 'www.example.com', { label: 'another CA of the same name', trusted: false })
-    await add(name, authorities[name]!, 'www.example.com', { label: 'another host', host: 'www.example.org', trusted: false })
-    await add(name, authorities[name]!, '127.0.0.1', { label: 'an address for a name', host: 'www.example.com', trusted: false })
+    await add(
+      name, authorities[name]!, 'www.example.com', { label: 'another host', host: 'www.example.org', trusted: false }
+    )
+    await add(
+      name, authorities[name]!, '127.0.0.1', { label: 'an address for a name', host: 'www.example.com', trusted: false }
+    )
   }
   return targets
 }
@@ -105,7 +114,8 @@ func main() {
     roots.AppendCertsFromPEM(pem)
     address := "127.0.0.1"
     if target.Host == "::1" { address = "::1" }
-    socket, err := tls.Dial("tcp", net.JoinHostPort(address, fmt.Sprint(target.Port)), &tls.Config{RootCAs: roots, ServerName: target.Host})
+    config := &tls.Config{RootCAs: roots, ServerName: target.Host}
+    socket, err := tls.Dial("tcp", net.JoinHostPort(address, fmt.Sprint(target.Port)), config)
     if err != nil { fmt.Println(err); continue }
     fmt.Fprint(socket, "GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
     status, _ := bufio.NewReader(socket).ReadString('\\r')
@@ -117,7 +127,8 @@ func main() {
 `
 
 const JAVA = `
-import java.io.*; import java.net.*; import java.security.*; import java.security.cert.*; import java.util.*; import javax.net.ssl.*;
+import java.io.*; import java.net.*; import java.security.*; import java.security.cert.*; import java.util.*;
+import javax.net.ssl.*;
 
 class Probe {
   public static void main(String[] arguments) throws Exception {
@@ -152,8 +163,11 @@ class Probe {
 
 /** A page that has loaded when every target has been tried, and then holds a verdict for each. */
 function page (targets: Target[]): string {
-  const scripts = targets.map(({ host, port }) => `<script src="https://${urlHost(host)}:${port}/" onload="verdict('ok')" onerror="verdict('refused')"></script>`)
-  return `<!doctype html><script>const verdict = text => { document.body.append('[' + text + ']') }</script><body>${scripts.join('\n')}`
+  const scripts = targets.map(({ host, port }) => `<script src="https://${urlHost(
+    host
+  )}:${port}/" onload="verdict('ok')" onerror="verdict('refused')"></script>`)
+  const head = "<!doctype html><script>const verdict = text => { document.body.append('[' + text + ']') }</script>"
+  return `${head}<body>${scripts.join('\n')}`
 }
 
 const urlHost = (host: string) => host.includes(':') ? `[${host}]` : host
@@ -229,7 +243,8 @@ const CLIENTS: Record<string, { needs: string | null, client: Client, refuses?: 
   'GnuTLS certtool': {
     needs: 'certtool',
     client: async (targets) => await each(targets, async ({ ca, host, leaf }) => await verdict('certtool', [
-      '--verify', '--verify-profile', 'medium', '--verify-hostname', host, '--verify-purpose', '1.3.6.1.5.5.7.3.1', '--load-ca-certificate', ca, '--infile', leaf
+      '--verify', '--verify-profile', 'medium', '--verify-hostname', host, '--verify-purpose', '1.3.6.1.5.5.7.3.1',
+      '--load-ca-certificate', ca, '--infile', leaf
     ]))
   },
   Chromium: {
@@ -238,7 +253,11 @@ const CLIENTS: Record<string, { needs: string | null, client: Client, refuses?: 
       const database = `sql:${join(directory, '.pki', 'nssdb')}`
       mkdirSync(join(directory, '.pki', 'nssdb'), { recursive: true })
       await run('certutil', ['-N', '-d', database, '--empty-password'])
-      for (const ca of new Set(targets.map(({ ca }) => ca))) await run('certutil', ['-A', '-d', database, '-n', ca, '-t', 'C,,', '-i', ca])
+      for (const ca of new Set(targets.map(({ ca }) => ca))) {
+        await run(
+          'certutil', ['-A', '-d', database, '-n', ca, '-t', 'C,,', '-i', ca]
+        )
+      }
       writeFileSync(join(directory, 'page.html'), page(targets))
       const { stdout } = await run('chromium', [
         '--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-proxy-server',
@@ -256,7 +275,10 @@ const CLIENTS: Record<string, { needs: string | null, client: Client, refuses?: 
     refuses: /a_b/,
     client: async (targets, directory) => {
       writeFileSync(join(directory, 'Probe.java'), JAVA)
-      return await lines('java', ['-XX:TieredStopAtLevel=1', join(directory, 'Probe.java')], targets.map(({ ca, host, port }) => `${ca}\t${host}\t${port}\n`).join(''))
+      return await lines(
+        'java', ['-XX:TieredStopAtLevel=1', join(directory, 'Probe.java')],
+        targets.map(({ ca, host, port }) => `${ca}\t${host}\t${port}\n`).join('')
+      )
     }
   }
 }

@@ -5,7 +5,9 @@ import { CertificateAuthority } from '../../plugin/ca/authority'
 import { encode, time } from '../../plugin/ca/der'
 import { oid, printable, read, sequence, set, utf8, value } from './asn1'
 import type { Value } from './asn1'
-import { SIGN_CERTIFICATES_AND_CRLS, authorityExtensions, basicConstraints, ec, hashOf, keyIdentifier, rdn, selfSigned, signed } from './bundles'
+import {
+  SIGN_CERTIFICATES_AND_CRLS, authorityExtensions, basicConstraints, ec, hashOf, keyIdentifier, rdn, selfSigned, signed
+} from './bundles'
 import { handshake, serve } from './loopback'
 
 const DAY = 86_400_000
@@ -107,7 +109,9 @@ t.test('a leaf', async (t) => {
     '2.5.29.35': `30168014${hashOf(certificate.publicKey).toString('hex')}`,
     '2.5.29.17': `301c820b${hex('example.com')}820d${hex('*.example.com')}`
   }, 'no authority; digital signatures; servers; the identifiers of its key and of the CA\'s; names')
-  const others = await Promise.all(['a.test', 'b.test'].map(async (host) => new X509Certificate(await authority.certificate(host))))
+  const others = await Promise.all(
+    ['a.test', 'b.test'].map(async (host) => new X509Certificate(await authority.certificate(host)))
+  )
   t.equal(new Set([leaf, ...others].map(({ serialNumber }) => serialNumber)).size, 3, 'every serial number is new')
   t.ok(others.every((other) => other.publicKey.equals(leaf.publicKey)), 'one key for all leaves of a process')
 })
@@ -129,7 +133,9 @@ t.test('a leaf with an RSA key', async (t) => {
   t.notOk(issued.publicKey.equals(leaf.publicKey))
   const port = await serve(t, async () => await authority.secureContext('www.example.com'))
   for (const ciphers of ['ECDHE-RSA-AES128-GCM-SHA256', 'AES128-SHA256']) {
-    const client = { ca: authority.certificatePem, servername: 'www.example.com', maxVersion: 'TLSv1.2', ciphers } as const
+    const client = {
+      ca: authority.certificatePem, servername: 'www.example.com', maxVersion: 'TLSv1.2', ciphers
+    } as const
     t.equal((await handshake(port, client)).certificate, pem, ciphers)
   }
 })
@@ -142,7 +148,9 @@ t.test('addresses are addresses, and names of more than 64 characters are no com
     '[2001:DB8::1]': [undefined, 'IP Address:2001:DB8:0:0:0:0:0:1'],
     [`x.${long}`]: [undefined, `DNS:${long}, DNS:*.${long}`],
     [`${'a'.repeat(52)}.example.com`]: ['CN=example.com', 'DNS:example.com, DNS:*.example.com'],
-    [`x.${'a'.repeat(52)}.example.com`]: [`CN=${'a'.repeat(52)}.example.com`, `DNS:${'a'.repeat(52)}.example.com, DNS:*.${'a'.repeat(52)}.example.com`]
+    [`x.${'a'.repeat(52)}.example.com`]: [
+      `CN=${'a'.repeat(52)}.example.com`, `DNS:${'a'.repeat(52)}.example.com, DNS:*.${'a'.repeat(52)}.example.com`
+    ]
   }
   for (const [host, [subject, names]] of Object.entries(expected)) {
     const pem = await authority.certificate(host)
@@ -173,8 +181,12 @@ t.test('the issuer is the subject of the CA byte for byte', async (t) => {
 })
 
 t.test('the key identifier is what the CA has, or computed where it has none', async (t) => {
-  const identifier = async (pair: ReturnType<typeof selfSigned>) => extensions(await (await CertificateAuthority.load(pair)).certificate('example.com'))['2.5.29.35']
-  const own = selfSigned({ extensions: () => [basicConstraints(true), SIGN_CERTIFICATES_AND_CRLS, keyIdentifier(Buffer.from([1, 2, 3, 4]))] })
+  const identifier = async (pair: ReturnType<typeof selfSigned>) => extensions(
+    await (await CertificateAuthority.load(pair)).certificate('example.com')
+  )['2.5.29.35']
+  const own = selfSigned(
+    { extensions: () => [basicConstraints(true), SIGN_CERTIFICATES_AND_CRLS, keyIdentifier(Buffer.from([1, 2, 3, 4]))] }
+  )
   t.equal(await identifier(own), '3006800401020304')
   const none = selfSigned({ extensions: () => [basicConstraints(true), SIGN_CERTIFICATES_AND_CRLS] })
   t.equal(await identifier(none), `30168014${hashOf(createPrivateKey(none.key)).toString('hex')}`)
@@ -193,7 +205,9 @@ t.test('behind a CA that is not a root, the chain is served', async (t) => {
   const rootKey = ec()
   const subject = [rdn('CN', 'root')]
   const root = selfSigned({ key: rootKey, subject })
-  const intermediate = signed({ subject: [rdn('CN', 'intermediate')], extensions: authorityExtensions }, { key: rootKey, subject })
+  const intermediate = signed(
+    { subject: [rdn('CN', 'intermediate')], extensions: authorityExtensions }, { key: rootKey, subject }
+  )
   const authority = await CertificateAuthority.load({ key: intermediate.key, cert: root.cert + intermediate.cert })
   t.equal(authority.name, 'intermediate')
   t.equal(authority.certificatePem, intermediate.cert)

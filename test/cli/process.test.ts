@@ -1,10 +1,15 @@
 /** The command as a process: arguments in, output and exit code out. */
 import { execFile, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync } from 'node:fs'
+import { chmodSync, closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { run } from '../../cli/run'
 import { compileTo } from '../ca/compiled'
+
+/** Runs with the loaders of this process, so that its coverage counts. */
+const SOURCE = join(__dirname, '..', '..', 'cli', 'fastify-prox.ts')
 
 interface Outcome {
   readonly code: number | null
@@ -25,31 +30,42 @@ t.test('compiled: done, failed, wrong arguments', async (t) => {
   // As npm does with what package.json lists as "bin".
   chmodSync(command, 0o755)
   const file = join(directory, 'ca.pem')
-  t.match(await execute(command, 'ca', 'create', '--file', file, '--name', 'Example'), { code: 0, stdout: /^name {7}Example\n/, stderr: '' })
-  t.match(await execute(command, 'ca', 'create', '--file', file), { code: 1, stdout: '', stderr: /^fastify-prox: .* is there already; --force replaces it\n$/ })
-  t.match(await execute(command, 'ca', 'frobnicate'), { code: 2, stdout: '', stderr: /^fastify-prox: There is no command "frobnicate"\./ })
+  t.match(
+    await execute(command, 'ca', 'create', '--file', file, '--name', 'Example'),
+    { code: 0, stdout: /^name {7}Example\n/, stderr: '' }
+  )
+  t.match(
+    await execute(command, 'ca', 'create', '--file', file),
+    { code: 1, stdout: '', stderr: /^fastify-prox: .* is there already; --force replaces it\n$/ }
+  )
+  t.match(
+    await execute(command, 'ca', 'frobnicate'),
+    { code: 2, stdout: '', stderr: /^fastify-prox: There is no command "frobnicate"\./ }
+  )
 })
 
 t.test('from its source', async (t) => {
-  // With the loaders of this process, so that its coverage counts.
-  const source = join(__dirname, '..', '..', 'cli', 'fastify-prox.ts')
-  t.match(await execute(process.execPath, ...process.execArgv, source, '--version'), { code: 0, stdout: /^\d+\.\d+\.\d+/, stderr: '' })
+  t.match(
+    await execute(process.execPath, ...process.execArgv, SOURCE, '--version'),
+    { code: 0, stdout: /^\d+\.\d+\.\d+/, stderr: '' }
+  )
 })
 
-t.test('output that nobody reads to its end is no error', async (t) => {
-  const directory = t.testdir()
-  compileTo(directory)
-  const command = join(directory, 'cli', 'fastify-prox.js')
-  const file = join(directory, 'ca.pem')
-  await execute(process.execPath, command, 'ca', 'create', '--file', file)
-  const child = spawn(process.execPath, [command, 'ca', 'show', '--file', file])
-  child.stdout.destroy()
-  let stderr = ''
-  child.stderr.on('data', (chunk) => { stderr += chunk })
-  t.strictSame(await once(child, 'close'), [0, null])
-  t.equal(stderr, '')
-  const full = 'exec "$0" "$@" > /dev/full'
-  t.match(await execute('bash', '-c', full, process.execPath, command, 'ca', 'show', '--file', file), {
-    code: 1, stderr: /^fastify-prox: ENOSPC: no space left on device/
-  })
+t.test('a reader that leaves early is no error, and a full disk is one', async (t) => {
+  const file = join(t.testdir(), 'ca.pem')
+  const args = [...process.execArgv, SOURCE, 'ca', 'show', '--file', file]
+  await run(['ca', 'create', '--file', file], { stdout: { write () {} }, stderr: { write: t.fail } })
+  const outcome = async (child: ChildProcess): Promise<unknown[]> => {
+    let stderr = ''
+    child.stderr!.on('data', (chunk) => { stderr += chunk })
+    const [code] = await once(child, 'close')
+    return [code, stderr]
+  }
+  const left = spawn(process.execPath, args)
+  left.stdout.destroy()
+  t.strictSame(await outcome(left), [0, ''])
+  const full = openSync('/dev/full', 'w')
+  t.teardown(() => closeSync(full))
+  const failing = spawn(process.execPath, args, { stdio: ['ignore', full, 'pipe'] })
+  t.match(await outcome(failing), [1, /^fastify-prox: ENOSPC: no space left on device/])
 })

@@ -2,7 +2,8 @@
 import { execFileSync } from 'node:child_process'
 import { X509Certificate, createPrivateKey, generateKeyPairSync } from 'node:crypto'
 import {
-  chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, statSync, symlinkSync, writeFileSync
+  chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, statSync, symlinkSync,
+  writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -39,10 +40,18 @@ const KEY = '-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG
 const mode = (file: string) => (statSync(file).mode & 0o777).toString(8)
 
 t.test('help and version', async (t) => {
-  const { version } = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as { version: string }
+  const { version } = JSON.parse(
+    readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')
+  ) as { version: string }
   t.strictSame(await command('--version'), { code: 0, stdout: `${version}\n`, stderr: '' })
-  t.match(await command('--help'), { code: 0, stdout: /Usage: fastify-prox .*Commands:\n {2}ca .*Exit codes: 0 done, 1 failed, 2 wrong arguments/s, stderr: '' })
-  t.match(await command('ca', '--help'), { code: 0, stdout: /create .*show .*export .*issue \[options\] <host>/s, stderr: '' })
+  t.match(await command('--help'), {
+    code: 0,
+    stdout: /Usage: fastify-prox .*Commands:\n {2}ca .*Exit codes: 0 done, 1 failed, 2 wrong arguments/s,
+    stderr: ''
+  })
+  t.match(
+    await command('ca', '--help'), { code: 0, stdout: /create .*show .*export .*issue \[options\] <host>/s, stderr: '' }
+  )
   for (const name of ['create', 'show', 'export', 'issue']) {
     t.match(await command('ca', name, '--help'), { code: 0, stdout: /--file <path>/, stderr: '' }, name)
   }
@@ -56,11 +65,17 @@ t.test('wrong arguments', async (t) => {
     [['ca', 'nothing'], /^fastify-prox: There is no command "nothing"\.\nRun with --help for usage\.\n$/],
     [['ca', 'shwo'], /^fastify-prox: There is no command "shwo"\. Did you mean "show"\?\nRun with --help/],
     [['--nothing'], /^fastify-prox: There is no option "--nothing"\.\n/],
-    [['ca', 'show', '--fil', 'x'], /^fastify-prox: There is no option "--fil"\. Did you mean "--file"\?\nRun with --help/],
+    [
+      ['ca', 'show', '--fil', 'x'],
+      /^fastify-prox: There is no option "--fil"\. Did you mean "--file"\?\nRun with --help/
+    ],
     [['ca', 'show', '--file'], /^fastify-prox: option '--file <path>' argument missing\nRun with --help/],
     [['ca', 'create', '--key-type', 'dsa'], /Allowed choices are ec, rsa/],
     [['ca', 'export', '--format', 'jks'], /Allowed choices are pem, der, p12/],
-    [['ca', 'export', '--format', KEY], /^fastify-prox: an argument is a PEM text, where the path of its file belongs\n/],
+    [
+      ['ca', 'export', '--format', KEY],
+      /^fastify-prox: an argument is a PEM text, where the path of its file belongs\n/
+    ],
     [['ca', KEY], /^fastify-prox: an argument is a PEM text/],
     [['ca', 'issue'], /missing required argument 'host'/],
     [['ca', 'issue', 'one.test', 'two.test'], /too many arguments/]
@@ -89,9 +104,14 @@ t.test('create makes an authority, and replaces one only when told so', async (t
   t.equal(mode(file), '600')
   t.equal(readFileSync(join(file, '..', '.gitignore'), 'utf8'), '*\n')
   const before = readFileSync(file)
-  t.strictSame(await command('ca', 'create', '--file', file), { code: 1, stdout: '', stderr: `fastify-prox: ${file} is there already; --force replaces it\n` })
+  t.strictSame(
+    await command('ca', 'create', '--file', file),
+    { code: 1, stdout: '', stderr: `fastify-prox: ${file} is there already; --force replaces it\n` }
+  )
   t.same(readFileSync(file), before)
-  t.match(await command('ca', 'create', '--file', file, '--force', '--key-type', 'rsa', '--permit', '.test', '10.0.0.0/8'), {
+  t.match(await command(
+    'ca', 'create', '--file', file, '--force', '--key-type', 'rsa', '--permit', '.test', '10.0.0.0/8'
+  ), {
     code: 0,
     stdout: /^name {7}fastify-prox https proxy CA\n.*\nkey {8}RSA, 2048 bits\n[^]*\npermit {5}test, 10\.0\.0\.0\/8\n$/,
     stderr: ''
@@ -100,20 +120,34 @@ t.test('create makes an authority, and replaces one only when told so', async (t
     code: 0, stdout: /\npermit {5}test\nexclude {4}0\.0\.0\.0\/0, ::\/0\n$/
   })
   t.notSame(readFileSync(file), before)
-  t.match(await command('ca', 'issue', 'www.example.com', '--file', file), { code: 1, stdout: '', stderr: /do not permit a certificate for www\.example\.com/ })
+  t.match(
+    await command('ca', 'issue', 'www.example.com', '--file', file),
+    { code: 1, stdout: '', stderr: /do not permit a certificate for www\.example\.com/ }
+  )
   t.match(await command('ca', 'issue', 'www.a.test', '--file', file), { code: 0, stderr: '' })
 })
 
 t.test('create refuses what the option would', async (t) => {
   const file = join(t.testdir(), 'ca.pem')
-  t.match(await command('ca', 'create', '--file', file, '--name', 'x'.repeat(65)), { code: 1, stderr: /^fastify-prox: The option ca\.name takes a string of 1 to 64 characters/ })
+  t.match(
+    await command('ca', 'create', '--file', file, '--name', 'x'.repeat(65)),
+    { code: 1, stderr: /^fastify-prox: The option ca\.name takes a string of 1 to 64 characters/ }
+  )
   t.match(await command('ca', 'create', '--file', file, '--permit', 'a b'), { code: 1, stderr: /ca\.permit/ })
   t.notOk(existsSync(file))
 })
 
 t.test('show tells what is there', async (t) => {
   const file = join(t.testdir(), 'ca.pem')
-  t.strictSame(await command('ca', 'show', '--file', file), { code: 1, stdout: '', stderr: `fastify-prox: there is no certificate authority in ${file}; "fastify-prox ca create --file ${file}" makes one\n` })
+  t.strictSame(
+    await command('ca', 'show', '--file', file),
+    {
+      code: 1,
+      stdout: '',
+      stderr: `fastify-prox: there is no certificate authority in ${file}; ` +
+        `"fastify-prox ca create --file ${file}" makes one\n`
+    }
+  )
   t.notOk(existsSync(file), 'and does not make it')
   const { key, cert } = selfSigned({ key: generateKeyPairSync('ed25519').privateKey, subject: [rdn('CN', 'Mine')] })
   writeFileSync(file, key + cert)
@@ -130,11 +164,17 @@ t.test('show tells what is there', async (t) => {
     permit: [],
     exclude: []
   })
-  t.equal(shown.stderr, `fastify-prox: warning: Others than its owner may read the private key in ${file}: chmod 600 ${file}\n`)
+  t.equal(
+    shown.stderr,
+    `fastify-prox: warning: Others than its owner may read the private key in ${file}: chmod 600 ${file}\n`
+  )
   t.equal(shown.code, 0)
   t.match(await command('ca', 'show', '--file', file), { code: 0, stdout: /^name {7}Mine\n/ })
   writeFileSync(file, 'nothing')
-  t.match(await command('ca', 'show', '--file', file), { code: 1, stdout: '', stderr: /There is no usable certificate authority/ })
+  t.match(
+    await command('ca', 'show', '--file', file),
+    { code: 1, stdout: '', stderr: /There is no usable certificate authority/ }
+  )
 })
 
 t.test('export writes the certificate and no key', async (t) => {
@@ -151,12 +191,19 @@ t.test('export writes the certificate and no key', async (t) => {
   })
   for (const format of ['der', 'p12']) {
     t.strictSame(await commandOn(true, 'ca', 'export', '--file', file, '--format', format), {
-      code: 1, stdout: '', stderr: `fastify-prox: ${format} is binary and would garble the terminal: name a file with --out\n`
+      code: 1,
+      stdout: '',
+      stderr: `fastify-prox: ${format} is binary and would garble the terminal: name a file with --out\n`
     })
   }
-  t.strictSame(await commandOn(true, 'ca', 'export', '--file', file), { code: 0, stdout: certificate.toString(), stderr: '' })
+  t.strictSame(
+    await commandOn(true, 'ca', 'export', '--file', file), { code: 0, stdout: certificate.toString(), stderr: '' }
+  )
   t.ok(readFileSync(out).includes(certificate.raw))
-  t.match(await command('ca', 'export', '--file', file, '--out', out), { code: 1, stderr: `fastify-prox: ${out} is there already; --force replaces it\n` })
+  t.match(
+    await command('ca', 'export', '--file', file, '--out', out),
+    { code: 1, stderr: `fastify-prox: ${out} is there already; --force replaces it\n` }
+  )
   t.match(await command('ca', 'export', '--file', file, '--out', out, '--force'), { code: 0 })
   t.equal(readFileSync(out, 'utf8'), certificate.toString())
   t.match(await command('ca', 'export', '--file', file, '--out', join(directory, 'no', 'where')), {
@@ -202,7 +249,9 @@ t.test('issue gives a host a certificate with a key of its own', async (t) => {
 
   const bundle = join(directory, 'bundle.pem')
   t.match(await command('ca', 'issue', '192.0.2.1', '--file', file, '--out', bundle), {
-    code: 0, stdout: '', stderr: /^fastify-prox: wrote the private key and the certificate for IP Address:192\.0\.2\.1, /
+    code: 0,
+    stdout: '',
+    stderr: /^fastify-prox: wrote the private key and the certificate for IP Address:192\.0\.2\.1, /
   })
   t.equal(mode(bundle), '600')
   t.equal(new X509Certificate(readFileSync(bundle)).subjectAltName, 'IP Address:192.0.2.1')
@@ -217,7 +266,10 @@ t.test('issue gives a host a certificate with a key of its own', async (t) => {
     asymmetricKeyType: 'rsa'
   })
 
-  t.match(await command('ca', 'issue', 'no host', '--file', file), { code: 1, stdout: '', stderr: /"no host" is neither a host name nor an IP address/ })
+  t.match(
+    await command('ca', 'issue', 'no host', '--file', file),
+    { code: 1, stdout: '', stderr: /"no host" is neither a host name nor an IP address/ }
+  )
 })
 
 t.test('without --file it is the one that an application makes', async (t) => {
@@ -249,13 +301,17 @@ t.test('what is not a regular file is neither followed nor replaced', async (t) 
   const directory = t.testdir({ target: 'mine' })
   const file = join(directory, 'ca.pem')
   await command('ca', 'create', '--file', file)
-  const [dangling, link, fifo] = ['dangling', 'link', 'fifo'].map((name) => join(directory, name)) as [string, string, string]
+  const dangling = join(directory, 'dangling')
+  const link = join(directory, 'link')
+  const fifo = join(directory, 'fifo')
   symlinkSync('nowhere', dangling)
   symlinkSync('target', link)
   execFileSync('mkfifo', [fifo])
   for (const out of [dangling, link, fifo, '/dev/null']) {
     for (const force of [[], ['--force']]) {
-      const refused = { code: 1, stdout: '', stderr: `fastify-prox: ${out} cannot be written: it is not a regular file\n` }
+      const refused = {
+        code: 1, stdout: '', stderr: `fastify-prox: ${out} cannot be written: it is not a regular file\n`
+      }
       t.strictSame(await command('ca', 'export', '--file', file, '--out', out, ...force), refused)
       t.strictSame(await command('ca', 'issue', 'a.test', '--file', file, '--key-out', out, ...force), refused)
       t.strictSame(await command('ca', 'create', '--file', out, ...force), refused)
@@ -265,7 +321,9 @@ t.test('what is not a regular file is neither followed nor replaced', async (t) 
   t.equal(readFileSync(join(directory, 'target'), 'utf8'), 'mine')
   t.ok(lstatSync(fifo).isFIFO())
   t.same(readdirSync(directory).sort(), ['ca.pem', 'dangling', 'fifo', 'link', 'target'], 'nothing stays behind')
-  t.match(await command('ca', 'show', '--file', fifo), { code: 1, stderr: /cannot be read: it is not a regular file\n$/ })
+  t.match(
+    await command('ca', 'show', '--file', fifo), { code: 1, stderr: /cannot be read: it is not a regular file\n$/ }
+  )
 })
 
 t.test('no output takes the place of the key, and none that of the CA', async (t) => {
