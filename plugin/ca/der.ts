@@ -81,10 +81,21 @@ export function time (milliseconds: number): Node {
     : primitive(Type.GENERALIZEDTIME, asn1.dateToGeneralizedTime(date).toString())
 }
 
+/** Nodes that are encoded already, one behind the other. */
+export type Encoded = string
+
+export function encodeAll (nodes: readonly Node[]): Encoded {
+  return nodes.map((node) => asn1.toDer(node).getBytes()).join('')
+}
+
+/** Makes a SEQUENCE of nodes that are encoded already. */
+export function sequenceOf (encoded: Encoded): Node {
+  return asn1.create(Class.UNIVERSAL, Type.SEQUENCE | CONSTRUCTED, false, encoded)
+}
+
 /** Encodes the content of a constructed node in advance: it costs little wherever it is used many times. */
 export function frozen (node: Node): Node {
-  const content = children(node).map((child) => asn1.toDer(child).getBytes()).join('')
-  return asn1.create(node.tagClass, node.type | CONSTRUCTED, false, content)
+  return asn1.create(node.tagClass, node.type | CONSTRUCTED, false, encodeAll(children(node)))
 }
 
 export function encode (node: Node): Buffer {

@@ -3,10 +3,10 @@ import { createHash, createPublicKey, randomBytes, sign } from 'node:crypto'
 import type { KeyObject, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import {
-  TRUE, bits, children, contents, decode, dotted, encode, frozen, implicit, integer, nullNode, octets, oid, printable,
-  sequence, set, tagged, time, utf8
+  TRUE, bits, children, contents, decode, dotted, encode, encodeAll, frozen, implicit, integer, nullNode, octets, oid,
+  printable, sequence, sequenceOf, set, tagged, time, utf8
 } from './der'
-import type { Node } from './der'
+import type { Encoded, Node } from './der'
 import { DNS_NAME, IP_ADDRESS, UNCONSTRAINED, decodeConstraints, encodeConstraints } from './constraints'
 import type { NameConstraints } from './constraints'
 import { addressBytes } from './names'
@@ -98,7 +98,8 @@ interface ToBeSigned {
   notAfter: number
   subject: Node
   publicKey: Node
-  extensions: Node[]
+  /** Extensions, as a SEQUENCE. */
+  extensions: Node
 }
 
 /** Signs a certificate; in DER (RFC 5280 4.1). */
@@ -111,7 +112,7 @@ function signCertificate (tbs: ToBeSigned, key: KeyObject, algorithm: SignatureA
     sequence(time(tbs.notBefore), time(tbs.notAfter)),
     tbs.subject,
     tbs.publicKey,
-    tagged(3, sequence(...tbs.extensions))))
+    tagged(3, tbs.extensions)))
   const signature = sign(algorithm.digest, encode(tbsCertificate), key)
   return encode(sequence(tbsCertificate, algorithm.identifier, bits(signature)))
 }
@@ -144,7 +145,7 @@ export function createAuthority (
     notAfter: now - BACKDATE + CA_LIFETIME,
     subject,
     publicKey,
-    extensions
+    extensions: sequence(...extensions)
   }, key, signatureAlgorithm(key)!)
 }
 
@@ -192,7 +193,7 @@ export interface SignedLeaf {
 export interface SubjectKey {
   /** SubjectPublicKeyInfo. */
   readonly publicKey: Node
-  readonly extensions: readonly Node[]
+  readonly extensions: Encoded
 }
 
 /** Encodes what a leaf says of its key: once for all leaves of one key. */
@@ -202,12 +203,12 @@ export function subjectKey (key: KeyObject): SubjectKey {
   const keyUsage = key.asymmetricKeyType === 'rsa' ? DIGITAL_SIGNATURE_AND_KEY_ENCIPHERMENT : DIGITAL_SIGNATURE
   return {
     publicKey: frozen(publicKey),
-    extensions: [
+    extensions: encodeAll([
       extension(OID.basicConstraints, true, sequence()),
       extension(OID.keyUsage, true, keyUsage),
       extension(OID.extKeyUsage, false, sequence(oid(OID.serverAuth))),
       extension(OID.subjectKeyIdentifier, false, octets(keyIdentifierOf(publicKey)))
-    ].map(frozen)
+    ])
   }
 }
 
@@ -220,8 +221,9 @@ export function leafSigner (certificate: X509Certificate, key: KeyObject): LeafS
   const issuer = frozen(subject)
   const stored = issuerExtensions.get(OID.subjectKeyIdentifier)
   const keyIdentifier = stored === undefined ? keyIdentifierOf(issuerKey) : contents(decode(stored))
-  const authorityKeyIdentifier = frozen(
-    extension(OID.authorityKeyIdentifier, false, sequence(implicit(0, keyIdentifier))))
+  const authorityKeyIdentifier = encodeAll([
+    extension(OID.authorityKeyIdentifier, false, sequence(implicit(0, keyIdentifier)))
+  ])
   const algorithm = signatureAlgorithm(key)!
   const from = Date.parse(certificate.validFrom)
   const until = Date.parse(certificate.validTo)
@@ -243,7 +245,8 @@ export function leafSigner (certificate: X509Certificate, key: KeyObject): LeafS
       notAfter,
       subject: named ? sequence(attribute(OID.commonName, utf8(first))) : sequence(),
       publicKey,
-      extensions: [...extensions, authorityKeyIdentifier, extension(OID.subjectAltName, !named, subjectAltName)]
+      extensions: sequenceOf(
+        extensions + authorityKeyIdentifier + encodeAll([extension(OID.subjectAltName, !named, subjectAltName)]))
     }, key, algorithm)
     return { der, serialNumber: serial.toString('hex').toUpperCase(), notAfter }
   }
