@@ -42,8 +42,17 @@ const LAST_ACK = ping(LAST, ACK)
 
 interface Carrier {
   readonly stream: Duplex
-  /** What the client is reset by. */
+  /** Resets the connection below the stream. */
   reset (): void
+}
+
+/**
+ * Resets a connection, or closes it when a TLS layer above has begun to end it: libuv refuses to reset a socket whose
+ * shutdown is under way (uv_tcp_close_reset), and Node then never closes the descriptor.
+ */
+function resetOrClose (socket: net.Socket, layers: Duplex[]): void {
+  if (layers.some((layer) => layer.destroyed || layer.writableEnded)) socket.destroy()
+  else socket.resetAndDestroy()
 }
 
 export class Attacked {
@@ -53,7 +62,7 @@ export class Attacked {
   #stderr = ''
 
   static async start (t: Test): Promise<Attacked> {
-    const child = fork(join(__dirname, 'attacked-server.ts'), { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] })
+    const child = fork(join(__dirname, 'attacked-server'), { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] })
     const attacked = new Attacked(child)
     t.teardown(async () => {
       if (!attacked.alive) return
@@ -109,7 +118,7 @@ export class Attacked {
     await this.#serve().catch((err) => this.#throwIfDead(err))
   }
 
-  /** Waits until no connection to the HTTP/1.1 port is open, and no tunnel by any way. */
+  /** Waits until no connection is open, and no tunnel by any way. */
   async empty (): Promise<void> {
     let counts = await this.#count()
     for (const end = Date.now() + BOUND; counts.connections + counts.tunnels > 0; counts = await this.#count()) {
@@ -148,21 +157,18 @@ export class Attacked {
     const direct = way === 'direct' || way.endsWith('over HTTP/2')
     const socket = net.connect({ host: '127.0.0.1', port: direct ? this.#ports.http2 : this.#ports.http1, noDelay: true })
     socket.on('error', () => {})
-    const reset = (): void => { socket.resetAndDestroy() }
+    const layers: Duplex[] = [socket]
+    const reset = (): void => { resetOrClose(socket, layers) }
     await once(socket, 'connect')
-    if (way === 'direct') return { stream: await this.#secure(socket, 'localhost'), reset }
-    const tunnel = direct ? await this.#connectHttp2(socket) : await connectHttp1(socket)
-    return { stream: way === 'plain' || way === 'over HTTP/2' ? tunnel : await this.#secure(tunnel, 'a.test'), reset }
-  }
-
-  async #connectHttp2 (socket: net.Socket): Promise<Duplex> {
-    const secured = await this.#secure(socket, 'localhost')
-    const session = http2.connect('https://localhost', { createConnection: () => secured })
-    session.on('error', () => {})
-    const stream = session.request({ ':method': 'CONNECT', ':authority': 'a.test:80' }, { endStream: false })
-    stream.on('error', () => {})
-    await once(stream, 'response')
-    return stream
+    const outer = direct ? await this.#secure(socket, 'localhost') : socket
+    layers.push(outer)
+    if (way === 'direct') return { stream: outer, reset }
+    const tunnel = direct ? await connectHttp2(outer) : await connectHttp1(socket)
+    layers.push(tunnel)
+    if (way === 'plain' || way === 'over HTTP/2') return { stream: tunnel, reset }
+    const inner = await this.#secure(tunnel, 'a.test')
+    layers.push(inner)
+    return { stream: inner, reset }
   }
 
   async #secure (socket: Duplex, host: string): Promise<tls.TLSSocket> {
@@ -170,6 +176,15 @@ export class Attacked {
     await once(secured, 'secureConnect')
     return secured.on('error', () => {})
   }
+}
+
+async function connectHttp2 (secured: Duplex): Promise<Duplex> {
+  const session = http2.connect('https://localhost', { createConnection: () => secured })
+  session.on('error', () => {})
+  const stream = session.request({ ':method': 'CONNECT', ':authority': 'a.test:80' }, { endStream: false })
+  stream.on('error', () => {})
+  await once(stream, 'response')
+  return stream
 }
 
 async function connectHttp1 (socket: net.Socket): Promise<net.Socket> {
