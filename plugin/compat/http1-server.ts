@@ -45,10 +45,12 @@ export function hintKeepAlive (response: ServerResponse, milliseconds: number): 
   (response as HintingResponse)._keepAliveTimeout = milliseconds
 }
 
-/** What of this is missing in the running Node, or `null`. */
-export function missingInHttp1Server (): string | null {
-  const server = createServer({ maxHeaderSize: 16_000 })
-  if (inheritedOptions(server).maxHeaderSize !== 16_000) return 'http.Server: maxHeaderSize'
-  const response = new ServerResponse(new IncomingMessage(new Socket()))
-  return '_keepAliveTimeout' in response ? null : 'http.ServerResponse: _keepAliveTimeout'
+/** Whether the running Node keeps the options of a server where they are looked for. */
+export function keepsServerOptions (): boolean {
+  return inheritedOptions(createServer({ maxHeaderSize: 16_000 })).maxHeaderSize === 16_000
+}
+
+/** Whether responses of the running Node have what `hintKeepAlive` sets. */
+export function hintsKeepAlive (): boolean {
+  return '_keepAliveTimeout' in new ServerResponse(new IncomingMessage(new Socket()))
 }

@@ -16,7 +16,7 @@ type AnySocket = Socket | TLSSocket
 /** What is remembered of a connection, once for all of its requests. */
 export interface Connection {
   readonly values: ReadonlyMap<PropertyKey, unknown>
-  readonly prototype: object | null
+  readonly prototype: object
 }
 
 const REMEMBERED = [
@@ -36,7 +36,7 @@ const ENDS = new Set<PropertyKey>(['destroySoon', 'resetAndDestroy'])
 /** What would get into the frames of other streams. Node refuses it with an error of the same code. */
 const REFUSED = new Set<PropertyKey>(['write', 'read', 'pause', 'resume'])
 
-const GONE: Connection = { values: new Map(), prototype: null }
+const GONE: Connection = { values: new Map(), prototype: Object.prototype }
 
 const connections = new WeakMap<Http2Session, Connection>()
 
@@ -82,7 +82,7 @@ const handler: ProxyHandler<Target> = {
     }
     if (isAlive(stream)) return socket[name as keyof AnySocket]
     // What a method did for a connection that has gone was nothing, over HTTP/1.1.
-    return typeof Reflect.get(prototype ?? {}, name, {}) === 'function' ? ignoreCall : undefined
+    return typeof Reflect.get(prototype, name, {}) === 'function' ? ignoreCall : undefined
   },
 
   set ({ stream, socket }, name, value) {
@@ -92,7 +92,7 @@ const handler: ProxyHandler<Target> = {
 
   has ({ stream, connection, socket }, name) {
     const { values, prototype } = connection
-    return values.has(name) || name in stream || Reflect.has(isAlive(stream) ? socket : prototype ?? {}, name)
+    return values.has(name) || name in stream || Reflect.has(isAlive(stream) ? socket : prototype, name)
   },
 
   getPrototypeOf ({ connection }) {

@@ -35,10 +35,10 @@ export function whenAnswered (socket: HttpSocket, go: () => void): void {
   })
 }
 
-/** What of this is missing in the running Node, or `null`. */
-export function missingInPipelining (): string | null {
+/** Whether sockets of the running Node tell the response that they are busy with. */
+export function tellsResponse (): boolean {
   const socket: HttpSocket = new Socket()
   const response = new ServerResponse(new IncomingMessage(socket as Socket))
   response.assignSocket(socket as Socket)
-  return socket._httpMessage === response ? null : 'net.Socket: _httpMessage'
+  return socket._httpMessage === response
 }

@@ -1,24 +1,24 @@
 /** Checks at start-up that the running Node has what this folder relies on. Fastify is checked by `fastify-routers`. */
 import * as http2 from 'node:http2'
 import { FST_PROX_UNSUPPORTED_NODE } from '../errors'
-import { missingInHttp1Server } from './http1-server'
-import { missingInPipelining } from './pipelining'
-import { missingInSocketAddress } from './socket-address'
-import { missingInTlsSocket } from './tls-socket'
+import { hintsKeepAlive, keepsServerOptions } from './http1-server'
+import { tellsResponse } from './pipelining'
+import { takesAddress } from './socket-address'
+import { releasesTlsSockets } from './tls-socket'
 
-/** Each names what is missing, or `null`. */
-const CHECKS: ReadonlyArray<() => string | null> = [
-  () => 'performServerHandshake' in http2 ? null : 'http2.performServerHandshake (Node 20.12)',
-  missingInHttp1Server,
-  missingInPipelining,
-  missingInSocketAddress,
-  missingInTlsSocket
-]
+/** Whether the running Node has something, by the name of that. */
+const CHECKS: Readonly<Record<string, () => boolean>> = {
+  'http2.performServerHandshake': () => 'performServerHandshake' in http2,
+  'http.Server: maxHeaderSize': keepsServerOptions,
+  'http.ServerResponse: _keepAliveTimeout': hintsKeepAlive,
+  'net.Socket: _httpMessage': tellsResponse,
+  'net.Socket: _peername': takesAddress,
+  'tls.TLSSocket: _releaseControl': releasesTlsSockets
+}
 
 /** @throws FST_PROX_UNSUPPORTED_NODE that names what is missing */
 export function assertSupported (checks = CHECKS): void {
-  for (const check of checks) {
-    const missing = check()
-    if (missing !== null) throw new FST_PROX_UNSUPPORTED_NODE(process.version, missing)
+  for (const [name, has] of Object.entries(checks)) {
+    if (!has()) throw new FST_PROX_UNSUPPORTED_NODE(process.version, name)
   }
 }

@@ -20,7 +20,7 @@ export function finishHandshake (socket: TLSSocket): void {
   releasable._releaseControl()
 }
 
-/** What of this is missing in the running Node, or `null`. */
-export function missingInTlsSocket (): string | null {
-  return '_releaseControl' in TLSSocket.prototype ? null : 'tls.TLSSocket.prototype._releaseControl'
+/** Whether TLS sockets of the running Node can be released. */
+export function releasesTlsSockets (): boolean {
+  return '_releaseControl' in TLSSocket.prototype
 }

@@ -54,9 +54,8 @@ export class ConnectServer {
 
   /** Takes a CONNECT stream, which stays open behind the head of its response (RFC 9113 8.5). */
   onConnectStream (raw: Http2Request, response: Http2Response): void {
-    const { session } = raw.stream
-    if (session === undefined) return
-    this.#closeLater(session)
+    // A stream that was accepted has its session.
+    this.#closeLater(raw.stream.session!)
     const pending = this.#track(streamSocket(raw), () => { response.writeHead(200) }, NO_BYTES)
     this.#route(raw, raw.authority, response, pending)
   }

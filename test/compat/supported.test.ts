@@ -7,7 +7,7 @@ t.test('this Node has all of it', async (t) => {
 })
 
 t.test('what is missing is named', async (t) => {
-  t.throws(() => assertSupported([() => null, () => 'net.Socket: _peername']), {
+  t.throws(() => assertSupported({ 'net.Socket: _httpMessage': () => true, 'net.Socket: _peername': () => false }), {
     code: 'FST_PROX_UNSUPPORTED_NODE',
     message: `fastify-prox cannot work with Node.js ${process.version}, which lacks net.Socket: _peername`
   })

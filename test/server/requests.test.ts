@@ -109,6 +109,28 @@ t.test('request.protocol tells how the client asked', async (t) => {
   }
 })
 
+t.test('X-Forwarded fields', async (t) => {
+  const proxy = await start(t, { fastify: { trustProxy: true }, prox: { resolver: '/' } }, (app) => {
+    app.get('/*', async ({ ip, ips, protocol, host, hostname, port }) => ({ ip, ips, protocol, host, hostname, port }))
+  })
+  const forwarded = { 'x-forwarded-for': '192.0.2.1', 'x-forwarded-proto': 'ftp', 'x-forwarded-host': 'evil.test' }
+  const get = async (url: string, headers: Record<string, string> = forwarded): Promise<unknown> =>
+    JSON.parse((await proxy.get(url, headers)).body)
+
+  t.test('count for nothing in a tunnel, where only the client can have written them', async (t) => {
+    t.strictSame(await get('https://example.com:8443/'), {
+      ip: LOOPBACK, ips: [LOOPBACK], protocol: 'https', host: 'example.com:8443', hostname: 'example.com', port: 8_443
+    })
+  })
+
+  t.test('are those of a front proxy in absolute-form, also where the client lists them as hop-by-hop', async (t) => {
+    for (const connection of ['close', 'close, X-Forwarded-For']) {
+      const told = await get('http://example.com/', { ...forwarded, connection })
+      t.match(told, { ip: '192.0.2.1', ips: [LOOPBACK, '192.0.2.1'] }, connection)
+    }
+  })
+})
+
 t.test('upgrades', async (t) => {
   t.test('that nobody takes are ignored, as before', async (t) => {
     const proxy = await start(t, { prox: PROX }, telling)

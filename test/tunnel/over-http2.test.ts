@@ -89,6 +89,7 @@ t.test('requests of every kind, on one connection', async (t) => {
   t.match((await ask(session, { ':method': 'OPTIONS', ':scheme': 'http', ':authority': 'example.com', ':path': '*' })).json(), { url: 'http://example.com/' })
   t.equal((await ask(session, { ':scheme': 'http', ':authority': 'example.com:99999', ':path': '/' })).status, 400)
   t.equal((await ask(session, { ':path': '/nowhere' })).status, 404, 'what is for this server goes to its routes')
+  t.equal((await ask(session, { ':scheme': 'ftp', ':path': 'http://example.com/' })).status, 400, 'a URL is no path')
   t.same(proxy.log.messages('error'), [])
 })
 

@@ -5,6 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import tls from 'node:tls'
 import { once } from 'node:events'
 import t from 'tap'
+import type { Test } from 'tap'
+import { CertificateAuthority } from '../../plugin/index'
 import { PREFACE, headers, request, settings, uint32, windowUpdate } from '../support/http2-frames'
 import { start } from '../support/proxy'
 import { PROX, recorded, run, until } from './support'
@@ -16,12 +18,17 @@ const BODY = Buffer.alloc(20_000_000, 'content')
 /** A client, which has to be another process: it sends and resets while the server is busy. */
 const CLIENT = `
 const { once } = require('node:events'), net = require('node:net'), tls = require('node:tls')
-const [port, ca, alpn, bytes] = JSON.parse(process.argv[1])
+const [port, ca, alpn, bytes, inTunnel] = JSON.parse(process.argv[1])
 async function main () {
   for (let i = 0; i < ${CLIENTS}; i++) {
     const socket = net.connect({ port, host: '127.0.0.1', noDelay: true })
-    socket.on('error', () => {}).write('CONNECT reset.test:443 HTTP/1.1\\r\\nHost: reset.test\\r\\n\\r\\n')
-    await once(socket, 'data')
+    socket.on('error', () => {})
+    if (inTunnel) {
+      socket.write('CONNECT reset.test:443 HTTP/1.1\\r\\nHost: reset.test\\r\\n\\r\\n')
+      await once(socket, 'data')
+    } else {
+      await once(socket, 'connect')
+    }
     const client = tls.connect({ socket, host: 'reset.test', servername: 'reset.test', ca, ALPNProtocols: [alpn] })
     await once(client.on('error', () => {}), 'secureConnect')
     await new Promise((resolve) => setTimeout(resolve, 5))
@@ -41,6 +48,22 @@ const REQUESTS: Record<string, Buffer> = {
   ])
 }
 
+/** Keeps the process busy with the end of a handshake, while the reset comes. */
+function stayBusy (): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
+}
+
+async function runClients (
+  t: Test, port: number, ca: CertificateAuthority, protocol: string, bytes: Buffer, inTunnel: boolean
+): Promise<void> {
+  const settings = JSON.stringify([port, ca.certificatePem, protocol, bytes.toString('base64'), inTunnel])
+  t.same(await run(process.execPath, ['-e', CLIENT, settings], { NODE_OPTIONS: '' }), { code: 0, output: '' })
+}
+
+async function countConnections (server: net.Server): Promise<number> {
+  return await new Promise((resolve) => server.getConnections((_err, count) => resolve(count)))
+}
+
 for (const [protocol, bytes] of Object.entries(REQUESTS)) {
   t.test(`${protocol}: every tunnel ends when its client has reset`, async (t) => {
     const opened = recorded<TunnelEvent>(t, 'tunnel:opened')
@@ -51,16 +74,33 @@ for (const [protocol, bytes] of Object.entries(REQUESTS)) {
         return BODY
       })
     })
-    // The reset comes while the server is busy with the end of the handshake.
-    const busy = (): void => { Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20) }
-    subscribe('fastify-prox:tunnel:intercepted', busy)
-    t.teardown(() => unsubscribe('fastify-prox:tunnel:intercepted', busy))
-    const settings = JSON.stringify([port, app.proxyCA.certificatePem, protocol, bytes.toString('base64')])
-    t.same(await run(process.execPath, ['-e', CLIENT, settings], { NODE_OPTIONS: '' }), { code: 0, output: '' })
+    subscribe('fastify-prox:tunnel:intercepted', stayBusy)
+    t.teardown(() => unsubscribe('fastify-prox:tunnel:intercepted', stayBusy))
+    await runClients(t, port, app.proxyCA, protocol, bytes, true)
     await until(() => opened.messages.length === CLIENTS && closed.messages.length === CLIENTS)
-    await until(async () => await new Promise((resolve) => app.server.getConnections((_err, count) => resolve(count === 0))))
+    await until(async () => await countConnections(app.server) === 0)
   })
 }
+
+const ABSOLUTE = Buffer.from('GET http://reset.test/ HTTP/1.1\r\nHost: reset.test\r\n\r\n')
+
+t.test('every connection to a proxy that speaks TLS ends when its client has reset', async (t) => {
+  const ca = await CertificateAuthority.load({ store: new Map() })
+  const { key, cert } = await ca.issue('reset.test')
+  const { app, port } = await start(t, { fastify: { https: { key, cert } }, prox: { ...PROX, ca } }, (app) => {
+    app.get('/p/*', async () => {
+      await new Promise(setImmediate)
+      return BODY
+    })
+  })
+  let accepted = 0
+  app.server.on('secureConnection', () => {
+    accepted++
+    stayBusy()
+  })
+  await runClients(t, port, ca, 'http/1.1', ABSOLUTE, false)
+  await until(async () => accepted === CLIENTS && await countConnections(app.server) === 0)
+})
 
 t.test('a client that has ended its side and reads much later gets everything', async (t) => {
   const proxy = await start(t, { prox: PROX }, (app) => { app.get('/p/*', async () => BODY) })
