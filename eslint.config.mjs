@@ -5,7 +5,7 @@ import neostandard, { plugins } from 'neostandard'
 const WRITES_URL = [
   'plugin/routing/private-routes.ts',
   // Puts the origin into the url of the request that it injects.
-  'plugin/clients/inject-proxy.ts'
+  'plugin/clients/injected-request.ts'
 ]
 const DEFINES = 'CallExpression[callee.object.name="Object"][callee.property.name=/^(assign|defineProperty)$/]'
 const URL_MESSAGE = 'Only the files that eslint.config.mjs names write the url of a request.'

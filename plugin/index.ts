@@ -34,6 +34,9 @@ declare namespace fastifyProx {
   export type HandshakeFailed = types.HandshakeFailed
   export type InjectProxy = types.InjectProxy
   export type InjectProxyOptions = types.InjectProxyOptions
+  export type InjectProxyWS = types.InjectProxyWS
+  export type InjectProxyWSContext = types.InjectProxyWSContext
+  export type InjectProxyWSOptions = types.InjectProxyWSOptions
   export type IssuedCertificate = types.IssuedCertificate
   export type KeyType = types.KeyType
   export type Leaf = types.Leaf
@@ -44,6 +47,8 @@ declare namespace fastifyProx {
   export type ProxyCredentials = types.ProxyCredentials
   export type ProxyDispatcher = types.ProxyDispatcher
   export type ProxyEnvironment = types.ProxyEnvironment
+  export type ProxyEnvironmentOptions = types.ProxyEnvironmentOptions
+  export type ProxyFetch = types.ProxyFetch
   export type ProxyLimits = types.ProxyLimits
   export type ProxyRequest = types.ProxyRequest
   export type ProxyResolver = types.ProxyResolver

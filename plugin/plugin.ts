@@ -53,7 +53,7 @@ const plugin: FastifyPluginAsync<FastifyProxOptions> = async (fastify, options) 
   const routeConnect = addConnectRoute(fastify, routes)
   interceptRouted(fastify, router)
   registerHosts(fastify, hosts, ca, settings)
-  addClientHelpers(fastify, router, ca)
+  addClientHelpers(fastify, router, ca, settings.websockets)
 
   let proxy: ProxyServer | undefined
   fastify.addHook('onReady', async () => {

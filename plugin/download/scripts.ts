@@ -1,6 +1,6 @@
 /** What programs read to find the proxy and to trust its CA: shell lines, and a proxy auto-configuration file. */
 import { createHash } from 'node:crypto'
-import { CA_VARIABLES, NODE_SWITCH, PROXY_VARIABLES } from '../clients/environment'
+import { CA_VARIABLES, NODE_SWITCH, PROXY_VARIABLES } from '../clients/proxy-environment'
 import type { ProxyAddress } from './address'
 import type { PublicCertificate } from './certificate'
 import { quoteShell } from './text'
