@@ -20,13 +20,24 @@ const SOCKET = `new Promise((resolve, reject) => {
   socket.onerror = () => reject(new Error('the socket failed'))
 })`
 
-async function serve (t: Test, secure = false): Promise<{ app: FastifyInstance, proxy: string, ca: string, requests: string[] }> {
-  const authority = await CertificateAuthority.load({ store: new Map() })
+interface Served {
+  readonly app: FastifyInstance
+  /** `host:port` */
+  readonly proxy: string
+  readonly requests: string[]
+}
+
+/** @param authority default: one that no browser knows */
+async function serve (t: Test, authority?: CertificateAuthority, secure = false): Promise<Served> {
+  authority ??= await CertificateAuthority.load({ store: new Map() })
   const { key, cert } = await authority.issue('127.0.0.1')
-  const app: FastifyInstance = secure ? Fastify({ http2: true, https: { key, cert, allowHTTP1: true } }) as never : Fastify()
+  const options: object = secure ? { http2: true, https: { key, cert, allowHTTP1: true } } : {}
+  const app: FastifyInstance = Fastify(options)
   await app.register(fastifyWebsocket)
   await app.register(fastifyProx, { resolver: '/prefix/', ca: authority })
-  app.get('/prefix/*', (request, reply) => reply.type('text/html').send(`<!doctype html><title>${request.proxy?.url}</title>`))
+  app.get('/prefix/*', ({ proxy }, reply) => {
+    return reply.type('text/html').send(`<!doctype html><title>${proxy?.url}</title>`)
+  })
   app.get('/prefix/https://example.com/socket', { websocket: true }, (socket, request) => {
     socket.on('message', (message) => socket.send(`${request.proxy?.url} ${message}`))
   })
@@ -34,15 +45,13 @@ async function serve (t: Test, secure = false): Promise<{ app: FastifyInstance, 
   app.addHook('onRequest', async ({ method, raw }) => { requests.push(`${method} over ${raw.httpVersion}`) })
   await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(() => app.close())
-  const ca = join(t.testdir(), 'ca.pem')
-  await writeFile(ca, app.proxyCA.certificatePem)
-  return { app, proxy: `127.0.0.1:${(app.server.address() as AddressInfo).port}`, ca, requests }
+  return { app, proxy: `127.0.0.1:${(app.server.address() as AddressInfo).port}`, requests }
 }
 
-async function open (t: Test, options: ChromiumOptions): Promise<Page> {
+async function launch (t: Test, options: ChromiumOptions): Promise<Chromium> {
   const browser = await Chromium.launch(options)
   t.teardown(() => browser.close())
-  return await browser.page()
+  return browser
 }
 
 /** What somebody at the screen reads about trust. */
@@ -51,9 +60,14 @@ function status (page: Page): Promise<unknown> {
 }
 
 t.test('Chromium', { skip: withoutChromium, timeout: 120_000 }, async (t) => {
+  const trusted = await CertificateAuthority.load({ store: new Map() })
+  const ca = join(t.testdir(), 'ca.pem')
+  await writeFile(ca, trusted.certificatePem)
+  const browser = await launch(t, { ca })
+
   t.test('without the CA', async (t) => {
     const { app, proxy } = await serve(t)
-    const page = await open(t, { proxy })
+    const page = await browser.page(proxy)
 
     t.equal(await page.navigate(DOWNLOAD_PAGE), null)
     t.match(await status(page), /^Not trusted yet\./)
@@ -64,8 +78,8 @@ t.test('Chromium', { skip: withoutChromium, timeout: 120_000 }, async (t) => {
   })
 
   t.test('with the CA', async (t) => {
-    const { proxy, ca } = await serve(t)
-    const page = await open(t, { proxy, ca })
+    const { proxy } = await serve(t, trusted)
+    const page = await browser.page(proxy)
 
     t.equal(await page.navigate(DOWNLOAD_PAGE), null)
     t.match(await status(page), /^Trusted by this browser\./)
@@ -79,8 +93,8 @@ t.test('Chromium', { skip: withoutChromium, timeout: 120_000 }, async (t) => {
   })
 
   t.test('by TLS and HTTP/2 to the proxy', async (t) => {
-    const { proxy, ca, requests } = await serve(t, true)
-    const page = await open(t, { proxy: `https://${proxy}`, ca })
+    const { proxy, requests } = await serve(t, trusted, true)
+    const page = await browser.page(`https://${proxy}`)
 
     t.equal(await page.navigate('https://example.com/a?b'), null)
     t.equal(await page.evaluate('document.title'), 'https://example.com/a?b')
@@ -94,8 +108,9 @@ t.test('Chromium', { skip: withoutChromium, timeout: 120_000 }, async (t) => {
 
   t.test('the page fits a phone, in the dark too, with every section open', async (t) => {
     const { proxy } = await serve(t)
-    const page = await open(t, { proxy })
-    await page.send('Emulation.setDeviceMetricsOverride', { width: 360, height: 740, deviceScaleFactor: 2, mobile: true })
+    const page = await browser.page(proxy)
+    const phone = { width: 360, height: 740, deviceScaleFactor: 2, mobile: true }
+    await page.send('Emulation.setDeviceMetricsOverride', phone)
     await page.navigate(DOWNLOAD_PAGE)
     const background = 'getComputedStyle(document.body).backgroundColor'
     const light = await page.evaluate(background)
@@ -107,7 +122,7 @@ t.test('Chromium', { skip: withoutChromium, timeout: 120_000 }, async (t) => {
 
   t.test('without the proxy', async (t) => {
     const { proxy } = await serve(t)
-    const page = await open(t, { proxy: 'direct://' })
+    const page = await browser.page('direct://')
     t.equal(await page.navigate(`http://${proxy}/download`), null)
     t.equal(await page.evaluate("document.querySelector('h1').innerText"), 'This is a proxy, and you asked it directly')
     t.match(await page.evaluate('document.body.innerText'), `http://${proxy}/proxy.pac`)
@@ -115,9 +130,9 @@ t.test('Chromium', { skip: withoutChromium, timeout: 120_000 }, async (t) => {
 
   t.test('reads the profile as XML', async (t) => {
     const { app, proxy } = await serve(t)
-    const page = await open(t, { proxy })
+    const page = await browser.page(proxy)
     await page.navigate('http://fastify-prox/download/trusted.css')
-    const profile = await page.evaluate(`fetch('/download/mobileconfig').then((response) => response.text()).then((text) => {
+    const profile = await page.evaluate(`fetch('/download/mobileconfig').then((it) => it.text()).then((text) => {
       const document = new DOMParser().parseFromString(text, 'application/xml')
       return [document.documentElement.localName, document.querySelector('data').textContent]
     })`)
@@ -125,8 +140,8 @@ t.test('Chromium', { skip: withoutChromium, timeout: 120_000 }, async (t) => {
   })
 
   t.test('finds the proxy by the PAC file, which it asks for directly', async (t) => {
-    const { proxy, ca } = await serve(t)
-    const page = await open(t, { pac: `http://${proxy}/proxy.pac`, ca })
+    const { proxy } = await serve(t, trusted)
+    const page = await (await launch(t, { pac: `http://${proxy}/proxy.pac`, ca })).page()
     t.equal(await page.navigate('https://example.com/'), null)
     t.equal(await page.evaluate('document.title'), 'https://example.com/')
   })

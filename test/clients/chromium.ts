@@ -7,25 +7,38 @@ import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { promisify } from 'node:util'
 
-/** Why tests with Chromium cannot run here, or `false`: what tap takes as `skip`. */
-export const withoutChromium: string | false = missing('chromium', 'chromium') ?? missing('certutil', 'libnss3-tools') ?? false
+/** Where Debian has it. */
+export const CHROMIUM = '/usr/bin/chromium'
 
-function missing (command: string, debianPackage: string): string | undefined {
-  const { error } = spawnSync(command, ['--version'], { stdio: 'ignore' })
-  return error === undefined ? undefined : `${command} is not installed (Debian's package ${debianPackage})`
+/** Why tests with Chromium cannot run here, or `false`: what tap takes as `skip`. */
+export const withoutChromium = missing(['chromium', 'chromium'], ['certutil', 'libnss3-tools'])
+
+/** Why tests that need these commands cannot run here, or `false`: what tap takes as `skip`. */
+export function missing (...needed: Array<readonly [command: string, debianPackage: string]>): string | false {
+  const found = needed.find(([command]) => spawnSync(command, ['--version'], { stdio: 'ignore' }).error !== undefined)
+  return found !== undefined && `${found[0]} is not installed (Debian's package ${found[1]})`
 }
 
 type Params = Record<string, unknown>
-type Message = { id?: number, method?: string, params?: Params, result?: Params, error?: { message: string }, sessionId?: string }
+interface Message {
+  id?: number
+  method?: string
+  params?: Params
+  result?: Params
+  error?: { message: string }
+  sessionId?: string
+}
 type Listener = (message: Message) => void
 
 export interface ChromiumOptions {
-  /** `host:port` of the proxy that everything goes through; `'direct://'`: none. */
+  /** `host:port` of the proxy that everything goes through; `'direct://'`: none, unless a page has its own. */
   proxy?: string
   /** Where a proxy auto-configuration file is, in place of `proxy`. */
   pac?: string
   /** Name of a PEM file: a CA that Chromium trusts. Default: none but the public ones. */
   ca?: string
+  /** Further switches of the command line. */
+  flags?: readonly string[]
 }
 
 /** Where Chromium keeps its NSS database, under the home directory: where it looks has changed over the versions. */
@@ -36,14 +49,46 @@ const FLAGS = [
   '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', '--remote-debugging-pipe'
 ]
 
+/** A home directory of its own for a browser. */
+export interface Home {
+  readonly directory: string
+  readonly env: NodeJS.ProcessEnv
+  remove (): Promise<void>
+}
+
+/** Makes an NSS database, in which a CA is trusted. */
+export async function makeDatabase (directory: string, ca: string | undefined): Promise<void> {
+  await mkdir(directory, { recursive: true })
+  const certutil = async (...args: string[]): Promise<void> => {
+    await promisify(execFile)('certutil', ['-d', `sql:${directory}`, ...args])
+  }
+  await certutil('-N', '--empty-password')
+  if (ca !== undefined) await certutil('-A', '-t', 'C,,', '-n', 'fastify-prox', '-i', ca)
+}
+
+/** Makes a home directory whose NSS databases trust a CA. */
+export async function makeHome (ca: string | undefined): Promise<Home> {
+  const directory = await mkdtemp(join(tmpdir(), 'fastify-prox-browser-'))
+  for (const path of DATABASES) await makeDatabase(join(directory, path), ca)
+  const { XDG_DATA_HOME, XDG_CONFIG_HOME, XDG_CACHE_HOME, ...env } = process.env
+  return {
+    directory,
+    env: { ...env, HOME: directory },
+    async remove () {
+      // Helper processes of the browser may still be writing to the profile for a moment.
+      await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+    }
+  }
+}
+
 export class Chromium {
   readonly #process: ChildProcess
-  readonly #home: string
+  readonly #home: Home
   readonly #input: Writable
   readonly #listeners = new Set<Listener>()
   #lastId = 0
 
-  private constructor (child: ChildProcess, home: string) {
+  private constructor (child: ChildProcess, home: Home) {
     this.#process = child
     this.#home = home
     this.#input = child.stdio[3] as Writable
@@ -58,18 +103,12 @@ export class Chromium {
     })
   }
 
-  static async launch ({ proxy, pac, ca }: ChromiumOptions): Promise<Chromium> {
-    const home = await mkdtemp(join(tmpdir(), 'fastify-prox-chromium-'))
-    for (const path of DATABASES) {
-      const database = join(home, path)
-      await mkdir(database, { recursive: true })
-      const certutil = (...args: string[]): Promise<unknown> => promisify(execFile)('certutil', ['-d', `sql:${database}`, ...args])
-      await certutil('-N', '--empty-password')
-      if (ca !== undefined) await certutil('-A', '-t', 'C,,', '-n', 'fastify-prox', '-i', ca)
-    }
-    const child = spawn('chromium', [...FLAGS, `--user-data-dir=${join(home, 'profile')}`, pac === undefined ? `--proxy-server=${proxy}` : `--proxy-pac-url=${pac}`, 'about:blank'], {
-      env: { ...process.env, HOME: home, XDG_DATA_HOME: undefined, XDG_CONFIG_HOME: undefined, XDG_CACHE_HOME: undefined },
-      stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe']
+  static async launch ({ proxy = 'direct://', pac, ca, flags = [] }: ChromiumOptions): Promise<Chromium> {
+    const home = await makeHome(ca)
+    const profile = `--user-data-dir=${join(home.directory, 'profile')}`
+    const way = pac === undefined ? `--proxy-server=${proxy}` : `--proxy-pac-url=${pac}`
+    const child = spawn('chromium', [...FLAGS, ...flags, profile, way, 'about:blank'], {
+      env: home.env, stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe']
     })
     await once(child, 'spawn')
     return new Chromium(child, home)
@@ -104,11 +143,18 @@ export class Chromium {
   }
 
   event (method: string, sessionId: string): Promise<Params> {
-    return this.#message((message) => message.method === method && message.sessionId === sessionId).then(({ params }) => params as Params)
+    const matches = (message: Message): boolean => message.method === method && message.sessionId === sessionId
+    return this.#message(matches).then(({ params }) => params as Params)
   }
 
-  async page (): Promise<Page> {
-    const { targetId } = await this.send('Target.createTarget', { url: 'about:blank' })
+  /**
+   * Opens a page that shares nothing with others: no connections, no cookies.
+   * @param proxyServer `host:port` of the proxy that everything goes through; `'direct://'`: none. Default: as the
+   * browser was launched
+   */
+  async page (proxyServer?: string): Promise<Page> {
+    const { browserContextId } = await this.send('Target.createBrowserContext', { proxyServer })
+    const { targetId } = await this.send('Target.createTarget', { url: 'about:blank', browserContextId })
     const { sessionId } = await this.send('Target.attachToTarget', { targetId, flatten: true })
     const page = new Page(this, sessionId as string)
     await page.send('Page.enable')
@@ -121,8 +167,7 @@ export class Chromium {
       this.#input.write(`${JSON.stringify({ id: ++this.#lastId, method: 'Browser.close' })}\0`)
       await exit
     }
-    // Helper processes of the browser may still be writing to the profile for a moment.
-    await rm(this.#home, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+    await this.#home.remove()
   }
 }
 
@@ -149,7 +194,8 @@ export class Page {
 
   /** The value of an expression; a promise is awaited. */
   async evaluate (expression: string): Promise<unknown> {
-    const { result, exceptionDetails } = await this.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true })
+    const params = { expression, awaitPromise: true, returnByValue: true }
+    const { result, exceptionDetails } = await this.send('Runtime.evaluate', params)
     if (exceptionDetails !== undefined) throw new Error(JSON.stringify(exceptionDetails))
     return (result as { value?: unknown }).value
   }

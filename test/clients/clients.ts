@@ -89,6 +89,19 @@ export class ClientProxy {
         socket.on('message', (message) => socket.send(`${url} ${message}`))
       }
     })
+    app.addContentTypeParser('application/grpc', (request, payload, done) => {
+      payload.resume().on('end', () => done(null))
+    })
+    app.post('/prefix/*', (request, reply) => {
+      reply.hijack()
+      const url = Buffer.from(proxy.#arrive(request))
+      // A message of gRPC: not compressed, its length, its bytes.
+      const prefix = Buffer.alloc(5)
+      prefix.writeUInt32BE(url.length, 1)
+      reply.raw.writeHead(200, { 'content-type': 'application/grpc' })
+      reply.raw.addTrailers({ 'grpc-status': '0' })
+      reply.raw.end(Buffer.concat([prefix, url]))
+    })
     await app.listen({ port: 0, host: '127.0.0.1' })
     return proxy
   }
@@ -99,14 +112,16 @@ export class ClientProxy {
 
   /** The file with the certificate of the CA. */
   get ca (): string {
-    return this.app.proxyEnv().SSL_CERT_FILE
+    return this.app.proxyEnv().NODE_EXTRA_CA_CERTS
   }
 
   /** Runs a program, in the environment that leads it here, and resolves with what it printed. */
-  async exec (file: string, args: readonly string[], more: Record<string, string> = {}): Promise<string> {
+  async exec (
+    file: string, args: readonly string[], more: Record<string, string> = {}, cwd = this.directory
+  ): Promise<string> {
     const { PATH } = process.env
     const env = { PATH, HOME: this.directory, LC_ALL: 'C', NODE_NO_WARNINGS: '1', ...this.app.proxyEnv(), ...more }
-    const { stdout } = await promisify(execFile)(file, args, { cwd: this.directory, env, timeout: 50_000 })
+    const { stdout } = await promisify(execFile)(file, args, { cwd, env, timeout: 50_000 })
     return stdout
   }
 
@@ -123,7 +138,10 @@ export class ClientProxy {
 }
 
 function defaultUrls (schemes: readonly Scheme[]): string[] {
-  return schemes.flatMap((scheme) => scheme.startsWith('ws') ? [`${scheme}://${scheme}.test/socket`] : [1, 2, 3].map((n) => `${scheme}://${scheme}.test/${n}?a=b`))
+  return schemes.flatMap((scheme) => {
+    if (scheme.startsWith('ws')) return [`${scheme}://${scheme}.test/socket`]
+    return [1, 2, 3].map((n) => `${scheme}://${scheme}.test/${n}?a=b`)
+  })
 }
 
 /** A subtest in which a client gets all that it asks for; skipped where the client is missing. */
@@ -133,28 +151,38 @@ export function drive (t: Test, client: Client): void {
   t.test(name, { skip: version === undefined && `not installed (${from})` }, async (t) => {
     const proxy = await ClientProxy.start(t)
     const output = await run(proxy, [...urls])
-    t.strictSame(output.split('\n').filter((line) => line !== ''), urls.map((url) => url.startsWith('ws') ? `${url} hello` : url), 'every answer')
+    const expected = urls.map((url) => url.startsWith('ws') ? `${url} hello` : url)
+    t.strictSame(output.split('\n').filter((line) => line !== ''), expected, 'every answer')
+    // Browsers ask for things of their own.
+    const hosts = urls.map((url) => new URL(url).host)
+    const mine = proxy.arrivals.filter(({ url }) => hosts.includes(new URL(url).host))
     const reused: Scheme[] = []
     for (const scheme of schemes) {
-      const arrivals = proxy.arrivals.filter((arrival) => arrival.scheme === scheme)
+      const arrivals = mine.filter((arrival) => arrival.scheme === scheme)
       t.ok(arrivals.length > 0, `by ${scheme}`)
       if (new Set(arrivals.map(({ connection }) => connection)).size < arrivals.length) reused.push(scheme)
     }
     t.strictSame(reused, keepAlive, 'connections are used again')
-    const secure = proxy.arrivals.find(({ tunnel }) => tunnel.length > 0)
+    const secure = mine.find(({ tunnel }) => tunnel.length > 0)
     if (t.passing()) record({ name, version: version!, schemes, keepAlive, tunnel: secure?.tunnel ?? [] })
   })
 }
 
 function record (result: Result): void {
   const { CLIENT_RESULTS: directory } = process.env
-  if (directory !== undefined) writeFileSync(join(directory, `${result.name.replace(/\W+/g, '-')}.json`), JSON.stringify(result))
+  if (directory === undefined) return
+  writeFileSync(join(directory, `${result.name.replace(/\W+/g, '-')}.json`), JSON.stringify(result))
 }
 
 /** The version of an npm package that is installed here, as a command. */
 export function installed (name: string): Client['version'] {
   const file = join(__dirname, '../../node_modules', name, 'package.json')
   return [process.execPath, '-p', `require(${JSON.stringify(file)}).version`]
+}
+
+/** A command of an npm package that is installed here. */
+export function command (name: string): string {
+  return join(__dirname, '../../node_modules/.bin', name)
 }
 
 export function program (name: string): string {

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { drive } from './clients'
 import type { ClientProxy } from './clients'
 
-// npm takes its time on a busy machine.
+// git takes its time on a busy machine.
 t.setTimeout(180_000)
 
 drive(t, {
@@ -47,34 +46,10 @@ drive(t, {
   }
 })
 
-drive(t, {
-  name: 'npm',
-  // Its package is made with tar.
-  version: ['sh', '-c', 'command -v tar >/dev/null && npm --version'],
-  from: 'comes with Node, and takes tar',
-  schemes: ['http', 'https'],
-  keepAlive: ['http', 'https'],
-  urls: ['http://npm.test/thing', 'https://npm.test/thing'],
-  run: async (proxy, urls) => {
-    const tarball = await makeTarball(proxy)
-    const integrity = `sha512-${createHash('sha512').update(tarball).digest('base64')}`
-    const answers = []
-    for (const url of urls) {
-      const dist = { tarball: `${url}/-/thing-1.0.0.tgz`, integrity }
-      proxy.files.set(dist.tarball, tarball)
-      proxy.files.set(url, JSON.stringify({ name: 'thing', 'dist-tags': { latest: '1.0.0' }, versions: { '1.0.0': { name: 'thing', version: '1.0.0', dist } } }))
-      const { origin, protocol } = new URL(url)
-      const project = join(proxy.directory, protocol.replace(':', ''))
-      mkdirSync(project)
-      await proxy.exec('npm', ['install', 'thing', '--registry', origin, '--prefix', project, '--cache', join(project, 'cache'), '--no-audit', '--no-fund', '--no-update-notifier'])
-      if (readFileSync(join(project, 'node_modules/thing/file'), 'utf8') === 'content') answers.push(url)
-    }
-    return answers.join('\n')
-  }
-})
-
 async function git (proxy: ClientProxy, args: string[]): Promise<void> {
-  await proxy.exec('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.com', '-c', 'init.defaultBranch=main', ...args], { GIT_CONFIG_NOSYSTEM: '1' })
+  const settings = ['user.name=t', 'user.email=t@example.com', 'init.defaultBranch=main']
+  args = [...settings.flatMap((text) => ['-c', text]), ...args]
+  await proxy.exec('git', args, { GIT_CONFIG_NOSYSTEM: '1' })
 }
 
 /** A bare repository with one commit, as a server without a program for git has it. */
@@ -90,16 +65,7 @@ async function makeRepository (proxy: ClientProxy): Promise<string> {
   return repository
 }
 
-/** A package with one file. */
-async function makeTarball (proxy: ClientProxy): Promise<Buffer> {
-  const folder = join(proxy.directory, 'package')
-  mkdirSync(folder)
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'thing', version: '1.0.0' }))
-  writeFileSync(join(folder, 'file'), 'content')
-  await proxy.exec('tar', ['-czf', 'thing.tgz', 'package'])
-  return readFileSync(join(proxy.directory, 'thing.tgz'))
-}
-
 function filesIn (directory: string): string[] {
-  return (readdirSync(directory, { recursive: true }) as string[]).filter((name) => statSync(join(directory, name)).isFile())
+  const names = readdirSync(directory, { recursive: true }) as string[]
+  return names.filter((name) => statSync(join(directory, name)).isFile())
 }

@@ -65,3 +65,31 @@ drive(t, {
   keepAlive: ['http', 'https'],
   run: (proxy, urls) => proxy.exec('java', [program('Get.java'), ...urls])
 })
+
+drive(t, {
+  name: 'Ruby Net::HTTP',
+  version: ['ruby', '--version'],
+  from: 'Debian: ruby',
+  schemes: ['http', 'https'],
+  keepAlive: ['http', 'https'],
+  run: (proxy, urls) => proxy.exec('ruby', [program('get.rb'), ...urls])
+})
+
+drive(t, {
+  name: 'PHP ext/curl',
+  version: ['sh', '-c', 'php -m | grep -q curl && php --version'],
+  from: 'Debian: php-cli, php-curl',
+  schemes: ['http', 'https'],
+  keepAlive: ['http', 'https'],
+  // It reads the proxy variables, but none for a CA.
+  run: (proxy, urls) => proxy.exec('php', ['-d', `curl.cainfo=${proxy.ca}`, program('get_curl.php'), ...urls])
+})
+
+drive(t, {
+  name: 'PHP streams',
+  version: ['php', '--version'],
+  from: 'Debian: php-cli',
+  schemes: ['http', 'https'],
+  keepAlive: [],
+  run: (proxy, urls) => proxy.exec('php', [program('get_streams.php'), ...urls])
+})

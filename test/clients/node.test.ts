@@ -2,7 +2,7 @@ import t from 'tap'
 import { drive, installed, program } from './clients'
 import type { Client } from './clients'
 
-// Six programs, one after the other, take their time on a busy machine.
+// So many programs, one after the other, take their time on a busy machine.
 t.setTimeout(180_000)
 
 function node (name: string): Client['run'] {
@@ -11,15 +11,20 @@ function node (name: string): Client['run'] {
 
 drive(t, {
   name: 'Node fetch',
-  // What this Node lacks no package can add.
-  version: [process.execPath, '-e', `
-    const [major, minor] = process.versions.node.split('.').map(Number)
-    if (major > 24 || (major === 24 && minor >= 5) || (major === 22 && minor >= 21)) console.log(process.versions.node)
-    else process.exit(1)`],
-  from: 'reads the proxy variables since Node 22.21 and 24.5',
+  version: [process.execPath, '-p', 'process.versions.node'],
+  from: 'Node',
   schemes: ['http', 'https'],
   keepAlive: ['http', 'https'],
   run: node('get-fetch.mjs')
+})
+
+drive(t, {
+  name: 'Node http and https, agents of their own',
+  version: [process.execPath, '-p', 'process.versions.node'],
+  from: 'Node',
+  schemes: ['http', 'https'],
+  keepAlive: ['http', 'https'],
+  run: node('get-agent.mjs')
 })
 
 drive(t, {
@@ -66,4 +71,14 @@ drive(t, {
   schemes: ['ws', 'wss'],
   keepAlive: [],
   run: node('get-ws.mjs')
+})
+
+drive(t, {
+  name: 'grpc-js',
+  version: installed('@grpc/grpc-js'),
+  from: 'npm: @grpc/grpc-js',
+  schemes: ['https'],
+  keepAlive: ['https'],
+  urls: [1, 2, 3].map((n) => `https://grpc.test/test.Service/Get${n}`),
+  run: node('get-grpc.mjs')
 })

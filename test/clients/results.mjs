@@ -7,10 +7,12 @@ import { fileURLToPath } from 'node:url'
 
 const directory = fileURLToPath(new URL('.', import.meta.url))
 const results = mkdtempSync(join(tmpdir(), 'fastify-prox-clients-'))
-const files = ['browser', 'command-line', 'languages', 'node'].map((name) => join(directory, `${name}.test.ts`))
+const files = ['browser', 'command-line', 'languages', 'node', 'package-managers', 'runtimes']
+  .map((name) => join(directory, `${name}.test.ts`))
 
 try {
-  const { status } = spawnSync('tap', ['--disable-coverage', ...files], { stdio: 'inherit', env: { ...process.env, CLIENT_RESULTS: results } })
+  const env = { ...process.env, CLIENT_RESULTS: results }
+  const { status } = spawnSync('tap', ['--disable-coverage', ...files], { stdio: 'inherit', env })
   process.exitCode = status
   const clients = readdirSync(results).map((name) => JSON.parse(readFileSync(join(results, name), 'utf8')))
   clients.sort((a, b) => a.name.localeCompare(b.name))
@@ -29,7 +31,8 @@ function page (clients) {
   ])
   return `# Real clients
 
-Written by \`npm run clients\`: ${clients.length} clients on ${type()} ${release()} (${arch()}) with Node ${process.versions.node}.
+Written by \`npm run clients\`: ${clients.length} clients on ${type()} ${release()} (${arch()}) with
+Node ${process.versions.node}.
 Each was led here by its environment (\`fastify.proxyEnv()\`) or, where it reads none, by its own options; each has
 verified the certificates against the CA, and got every answer. An empty cell: the client has no such thing, or, under
 "keeps alive", opens a connection for each request.
