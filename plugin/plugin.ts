@@ -1,7 +1,6 @@
 /**
  * Registers the plugin: reads the options, decorates the instance and adds the hooks in the order in which they run.
  */
-import { createWriteStream } from 'node:fs'
 import type { Server } from 'node:http'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
@@ -24,6 +23,7 @@ import { ConnectPolicy } from './server/policy'
 import { createProxyServer } from './server/proxy-server'
 import type { ProxyServer } from './server/proxy-server'
 import { interceptRouted } from './server/requests'
+import { KeyLog } from './tunnel/key-log'
 
 const NO_LISTENER = 'fastify-prox: nothing of Fastify listens to the requests of this server (option serverFactory). ' +
   'Requests in absolute-form run the hooks before this plugin twice, are logged twice, and some are answered before ' +
@@ -111,13 +111,10 @@ function keepAliveOf ({ server, initialConfig }: FastifyInstance): number {
   return keepAliveTimeout ?? initialConfig.keepAliveTimeout!
 }
 
-/** For programs such as Wireshark; whoever reads the file can read the traffic, so only the owner may. */
 function openKeyLog (fastify: FastifyInstance, file: string): (line: Buffer) => void {
-  const stream = createWriteStream(file, { flags: 'a', mode: 0o600 })
-  stream.on('error', (err) => fastify.log.error({ err }, 'fastify-prox: the key log cannot be written'))
-  // A stream that has failed tells so too.
-  fastify.addHook('onClose', async () => { await new Promise<void>((resolve) => { stream.end(() => resolve()) }) })
-  return (line) => { stream.write(line) }
+  const keyLog = new KeyLog(file, fastify.log)
+  fastify.addHook('onClose', () => keyLog.close())
+  return keyLog.write
 }
 
 export const fastifyProxPlugin = fp(plugin, { fastify: '5.x', name: 'fastify-prox' })

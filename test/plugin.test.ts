@@ -1,6 +1,6 @@
 /** The plugin: how it is registered, and on which servers it works. */
 import { once } from 'node:events'
-import { chmod, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import http2 from 'node:http2'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -144,21 +144,6 @@ t.test('a unix socket', async (t) => {
   const told = JSON.parse((await proxy.get('https://example.com/')).body)
   t.notOk('ip' in told, 'there is no address to tell')
   t.notOk('remoteAddress' in told.proxy.tunnel)
-})
-
-t.test('keyLogFile', async (t) => {
-  const directory = await mkdtemp(join(tmpdir(), 'fastify-prox-test-'))
-  t.teardown(() => rm(directory, { recursive: true }))
-  const keyLogFile = join(directory, 'keys.log')
-  const proxy = await start(t, { prox: { ...PROX, keyLogFile } }, telling)
-  await proxy.get('https://example.com/')
-  await proxy.app.close()
-  t.match(await readFile(keyLogFile, 'utf8'), /^CLIENT_HANDSHAKE_TRAFFIC_SECRET [0-9a-f]{64} [0-9a-f]+$/m)
-  t.equal((await stat(keyLogFile)).mode & 0o777, 0o600, 'whoever reads it can read the traffic')
-
-  const nowhere = await start(t, { prox: { ...PROX, keyLogFile: join(directory, 'missing', 'keys.log') } }, telling)
-  t.match(await nowhere.log.next(/the key log cannot be written/), { level: 'error', err: { code: 'ENOENT' } })
-  t.equal((await nowhere.get('https://example.com/')).status, 200)
 })
 
 t.test('a warning of the CA goes to the log', async (t) => {

@@ -1,6 +1,6 @@
 /** TLS inside tunnels: versions, resumption, negotiation, secrets for those who look into the traffic. */
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tls from 'node:tls'
@@ -121,30 +121,6 @@ t.test('curl', { skip: have('curl') }, async (t) => {
   t.equal(await curl('-0'), '1.1 200')
   t.equal(await curl('--no-alpn'), '1.1 200')
   t.equal(await curl('--tls-max', '1.2'), '2 200')
-})
-
-t.test('keyLogFile', async (t) => {
-  const file = join(await directory(t), 'keys')
-  const proxy = await start(t, { prox: { ...PROX, keyLogFile: file } }, echo)
-  const client = await proxy.tls('example.com:443')
-  const secrets: string[] = []
-  client.socket.on('keylog', (line) => secrets.push(line.toString()))
-  await urlOf(client)
-  const twelve = await proxy.tls('example.com:443', { maxVersion: 'TLSv1.2' })
-  await urlOf(twelve)
-  await proxy.app.close()
-  const text = await readFile(file, 'utf8')
-  t.match(text, /^CLIENT_HANDSHAKE_TRAFFIC_SECRET [0-9a-f]{64} [0-9a-f]{64,}$/m)
-  t.match(text, /^CLIENT_TRAFFIC_SECRET_0 /m)
-  t.match(text, /^CLIENT_RANDOM /m)
-  t.notOk(text.includes('PRIVATE'))
-  t.equal((await stat(file)).mode & 0o777, 0o600)
-})
-
-t.test('keyLogFile that cannot be written', async (t) => {
-  const proxy = await start(t, { prox: { ...PROX, keyLogFile: join(await directory(t), 'none', 'keys') } }, echo)
-  t.match(await proxy.log.next(/key log cannot be written/), { level: 'error' })
-  t.equal((await proxy.get('https://example.com/')).status, 200)
 })
 
 t.test('the tls option', async (t) => {
