@@ -44,7 +44,7 @@ export class ConnectPolicy {
       const authority = `${hostname}:${port}`
       const { servername } = tunnel
       assertAllowing(await onConnect({ ...context, hostname, authority, servername, tunnel }), authority)
-      if (allowed.size < ALLOWED_MAX) allowed.add(hostname)
+      if (allowed.size <= ALLOWED_MAX) allowed.add(hostname)
     }
   }
 }
