@@ -30,7 +30,7 @@ export interface ConnectOptions {
 
 export class ConnectServer {
   readonly #options: ConnectOptions
-  /** HTTP/2 connections to the proxy that tunnels came over. */
+  /** HTTP/2 connections to the proxy that tunnels or proxied requests came over. */
   readonly #sessions = new Set<Http2Session>()
 
   constructor (options: ConnectOptions) {
@@ -54,16 +54,21 @@ export class ConnectServer {
 
   /** Takes a CONNECT stream, which stays open behind the head of its response (RFC 9113 8.5). */
   onConnectStream (raw: Http2Request, response: Http2Response): void {
-    // A stream that was accepted has its session.
-    this.#closeLater(raw.stream.session!)
     const pending = this.#track(streamSocket(raw), () => { response.writeHead(200) }, NO_BYTES)
     this.#route(raw, raw.authority, response, pending)
+  }
+
+  /** Has `close` end an HTTP/2 connection too, when what is running on it has ended. */
+  closeLater (session: Http2Session): void {
+    if (this.#sessions.has(session)) return
+    this.#sessions.add(session)
+    session.on('close', () => this.#sessions.delete(session))
   }
 
   /** Refuses every CONNECT from now on, and resolves when the tunnels have ended. */
   async close (): Promise<void> {
     await this.#options.registry.close()
-    // Clients keep such a connection for their next tunnel, and Fastify would wait for it.
+    // Clients keep such a connection for what they ask next, and Fastify would wait for it.
     for (const session of this.#sessions) session.close()
   }
 
@@ -89,12 +94,6 @@ export class ConnectServer {
     redactHost(raw)
     this.#options.route(raw, redactUserinfo(target), pending)
     this.#options.dispatch(raw, response)
-  }
-
-  #closeLater (session: Http2Session): void {
-    if (this.#sessions.has(session)) return
-    this.#sessions.add(session)
-    session.on('close', () => this.#sessions.delete(session))
   }
 }
 

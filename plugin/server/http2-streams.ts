@@ -23,6 +23,8 @@ export function interceptStreams (
     const accepted = acceptStream(stream, headers, rawHeaders, limits)
     if (accepted === null) return
     const { request, response } = accepted
+    // A stream that was accepted has its session.
+    connect.closeLater(stream.session!)
     if (url === null) return connect.onConnectStream(request, response)
     whenRouted(router.routeAbsolute(request, url), () => dispatch(request, response))
   })

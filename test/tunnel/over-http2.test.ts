@@ -228,3 +228,12 @@ t.test('fastify.close()', async (t) => {
   await Promise.all(ended)
   t.equal(await running.closed(), '')
 })
+
+t.test('fastify.close() does not wait for a client that keeps its connection', async (t) => {
+  const { proxy, session } = await startHttp2(t)
+  const fields = { ':scheme': 'http', ':authority': 'example.com', ':path': '/' }
+  t.equal((await ask(session, fields)).status, 200)
+  const closed = once(session, 'close')
+  // Fastify would end the connection after its http2SessionTimeout, 72 seconds.
+  await Promise.all([proxy.app.close(), closed])
+})
