@@ -32,7 +32,7 @@ export interface Accepted {
 }
 
 /** How far beyond the limits a request may be to be answered with 431; Node resets the stream of one beyond that. */
-const ROOM = 4
+const TOLERANCE = 4
 
 /** What HTTP/2 counts for a field beside its name and value (RFC 9113 6.5.2). */
 const FIELD_OVERHEAD = 32
@@ -46,13 +46,13 @@ const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i
 /** Options of `http2.createServer` and `performServerHandshake` by which HTTP/2 has the limits of HTTP/1.1. */
 export function http2Options (limits: Http2Limits, settings: Settings = {}): ServerOptions {
   const { size, count } = limitsOf(limits)
-  const pairs = ROOM * Math.min(count, size)
+  const pairs = TOLERANCE * Math.min(count, size)
   return {
     maxHeaderListPairs: pairs,
     // Responses are measured before they are sent (http2-size).
     maxSendHeaderBlockLength: 2 ** 20,
     settings: {
-      enableConnectProtocol: false, maxHeaderListSize: ROOM * size + FIELD_OVERHEAD * pairs, ...settings
+      enableConnectProtocol: false, maxHeaderListSize: TOLERANCE * size + FIELD_OVERHEAD * pairs, ...settings
     }
   }
 }

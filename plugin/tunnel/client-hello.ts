@@ -44,7 +44,10 @@ function handshakeMessage (bytes: Buffer): Buffer | null | undefined {
   return ended ? null : undefined
 }
 
-/** What lies beyond the end of the message is NaN, and so is every place that is reckoned from it. */
+/**
+ * Reads the server name from the body of a ClientHello. A length that leads past its end makes the offsets behind it
+ * NaN, for which every comparison below is false: a malformed message has no name.
+ */
 function readServerName (hello: Buffer): string | null {
   let at = 2 + 32 // legacy_version, random
   at += 1 + uint8(hello, at) // legacy_session_id

@@ -242,12 +242,11 @@ t.test('a stream that has been answered is not answered again', async (t) => {
     before: (stream) => {
       stream.respond({ ':status': 204 })
       refuseStream(stream, 400)
-    }
+    },
+    accepted: () => {}
   })
   const stream = (await server.client()).request()
   const [headers] = await once(stream, 'response')
   t.equal(headers[':status'], 204)
-  stream.close()
-  // Newer versions of Node reset the stream by an error.
-  await ended(stream).catch(() => {})
+  await ended(stream.resume())
 })
