@@ -22,6 +22,7 @@ import { addConnectRoute } from './server/connect-route'
 import { ConnectPolicy } from './server/policy'
 import { createProxyServer } from './server/proxy-server'
 import type { ProxyServer } from './server/proxy-server'
+import { labelRequestLogs } from './server/request-log'
 import { interceptRouted } from './server/requests'
 import { KeyLog } from './tunnel/key-log'
 
@@ -52,6 +53,7 @@ const plugin: FastifyPluginAsync<FastifyProxOptions> = async (fastify, options) 
   const router = new ProxyRouter({ routes, hosts, resolver, defaultHost })
   const routeConnect = addConnectRoute(fastify, routes)
   interceptRouted(fastify, router)
+  labelRequestLogs(fastify)
   registerHosts(fastify, hosts, ca, settings)
   addClientHelpers(fastify, router, ca, settings.websockets)
 

@@ -267,7 +267,7 @@ t.test('a resolver of one\'s own', async (t) => {
     const expected: Record<string, object> = {
       error: { message: 'not today' },
       object: { message: 'not today' },
-      string: { message: 'not today' },
+      string: { code: 'FST_PROX_NO_RESOLUTION' },
       nothing: { code: 'FST_PROX_NO_RESOLUTION' },
       null: { code: 'FST_PROX_NO_RESOLUTION' },
       zero: { code: 'FST_PROX_NO_RESOLUTION' }
