@@ -158,7 +158,10 @@ export class ProxyRouter {
   }
 }
 
-/** Adds the route that hands errors to the error handler, before the body is read: it is not asked for any more. */
+/**
+ * Adds the route that hands errors to the error handler: before the body is read, which is not asked for any more, and
+ * after all `onRequest` hooks, so that those of a rate limit count the request.
+ */
 function addFailureRoute (routes: PrivateRoutes): PrivateSection {
   const fail = async ({ raw }: FastifyRequest, reply: FastifyReply): Promise<never> => {
     stripProxyAuthorization(raw)
@@ -166,5 +169,5 @@ function addFailureRoute (routes: PrivateRoutes): PrivateSection {
     if (failure instanceof ChallengeError) reply.header('proxy-authenticate', failure.challenge)
     throw failure
   }
-  return routes.addRoute('failure', { onRequest: fail, handler: fail })
+  return routes.addRoute('failure', { preParsing: fail, handler: fail })
 }
