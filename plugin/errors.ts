@@ -123,9 +123,18 @@ export const FST_PROX_MISDIRECTED = createError<[origin: string]>(
 export const FST_PROX_BAD_RESOLUTION = createError<[got: string]>(
   'FST_PROX_BAD_RESOLUTION', 'The resolver has to answer a URL that begins with "/", and answered %s', 500)
 
-/** The resolver threw nothing: `undefined`, `null` or the like. */
-export const FST_PROX_NO_RESOLUTION = createError(
-  'FST_PROX_NO_RESOLUTION', 'The resolver has to throw an error if it throws', 500)
+/** The resolver, its `requireAuth` or `onConnect` threw something else than an error: a string, say, or nothing. */
+export const FST_PROX_NO_RESOLUTION = createError<[what: string, got: string]>(
+  'FST_PROX_NO_RESOLUTION', '%s has to throw an error if it throws, and threw %s', 500)
+
+/**
+ * What a function of the application has thrown, as an error. An object counts as one, as it does for Fastify: it may
+ * have a `statusCode`.
+ * @param what the function's name, for the message
+ */
+export function thrownBy (what: string, err: unknown): unknown {
+  return typeof err === 'object' && err !== null ? err : new FST_PROX_NO_RESOLUTION(what, kindOf(err))
+}
 
 // Hosts
 

@@ -10,7 +10,7 @@ import { isRoot } from './compat/fastify-routers'
 import { FST_PROX_INVALID_OPTION, FST_PROX_NOT_AT_ROOT, kindOf, show } from './errors'
 import { BOOLEAN, FUNCTION, LIMIT, MILLISECONDS, OBJECT, PATH, STRING, checkOptions } from './option-rules'
 import type { Rules } from './option-rules'
-import { fixedResolver } from './routing/resolvers'
+import { fixedResolver, proxyAuthResolver } from './routing/resolvers'
 
 /** The options of the plugin, complete. */
 export interface Settings {
@@ -98,6 +98,10 @@ export function assertAtRoot (fastify: FastifyInstance, options: object): void {
 
 function readResolver (value: FastifyProxOptions['resolver']): ProxyResolver {
   if (typeof value !== 'function') return fixedResolver(value)
+  const maker = [fixedResolver, proxyAuthResolver].find((maker) => (value as unknown) === maker)
+  if (maker !== undefined) {
+    throw new FST_PROX_INVALID_OPTION('resolver', `what ${maker.name}() returns`, `${maker.name} itself: call it`)
+  }
   if (value.requireAuth !== undefined && typeof value.requireAuth !== 'function') {
     throw new FST_PROX_INVALID_OPTION('resolver.requireAuth', 'a function', show(value.requireAuth))
   }

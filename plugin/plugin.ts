@@ -2,7 +2,7 @@
  * Registers the plugin: reads the options, decorates the instance and adds the hooks in the order in which they run.
  */
 import type { Server } from 'node:http'
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { CertificateAuthorityOptions } from '../types/ca'
 import type { FastifyProxOptions } from '../types/options'
@@ -12,7 +12,7 @@ import { addClientHelpers } from './clients/client-helpers'
 import { secondaryServers } from './compat/secondary-servers'
 import { assertSupported } from './compat/supported'
 import { directNotice, downloadApp } from './download/app'
-import { FST_PROX_ALREADY_REGISTERED, FST_PROX_INVALID_OPTION } from './errors'
+import { FST_PROX_ALREADY_REGISTERED, FST_PROX_INVALID_OPTION, show } from './errors'
 import { assertAtRoot, readOptions } from './options'
 import type { Settings } from './options'
 import { PrivateRoutes } from './routing/private-routes'
@@ -22,6 +22,7 @@ import { addConnectRoute } from './server/connect-route'
 import { ConnectPolicy } from './server/policy'
 import { createProxyServer } from './server/proxy-server'
 import type { ProxyServer } from './server/proxy-server'
+import { labelRequestLogs } from './server/request-log'
 import { interceptRouted } from './server/requests'
 import { KeyLog } from './tunnel/key-log'
 
@@ -40,6 +41,7 @@ const plugin: FastifyPluginAsync<FastifyProxOptions> = async (fastify, options) 
   registered.add(server)
 
   const settings = readOptions(options)
+  warnOfPrefix(fastify, options.resolver)
   const { resolver } = settings
   const ca = await loadAuthority(fastify, settings)
   fastify.decorate('proxyResolver', resolver)
@@ -52,6 +54,7 @@ const plugin: FastifyPluginAsync<FastifyProxOptions> = async (fastify, options) 
   const router = new ProxyRouter({ routes, hosts, resolver, defaultHost })
   const routeConnect = addConnectRoute(fastify, routes)
   interceptRouted(fastify, router)
+  labelRequestLogs(fastify)
   registerHosts(fastify, hosts, ca, settings)
   addClientHelpers(fastify, router, ca, settings.websockets)
 
@@ -80,6 +83,14 @@ const plugin: FastifyPluginAsync<FastifyProxOptions> = async (fastify, options) 
   fastify.addHook('onClose', async () => { await closed })
 }
 
+/** Warns of a prefix that runs into the URL behind it. */
+function warnOfPrefix ({ log }: FastifyInstance, resolver: FastifyProxOptions['resolver']): void {
+  if (typeof resolver !== 'string' || resolver.endsWith('/')) return
+  const url = 'http://example.com/'
+  log.warn(`fastify-prox: with the prefix ${show(resolver)}, ${url} is answered by the route for ${resolver}${url}. ` +
+    `Was ${show(`${resolver}/`)} meant?`)
+}
+
 async function loadAuthority (fastify: FastifyInstance, { ca, tls }: Settings): Promise<CertificateAuthority> {
   if (!(ca instanceof CertificateAuthority)) {
     const options = { tls, ...ca as CertificateAuthorityOptions }
@@ -92,10 +103,20 @@ async function loadAuthority (fastify: FastifyInstance, { ca, tls }: Settings): 
   return ca
 }
 
+/** Refuses a WebSocket route that @fastify/websocket does not see, and that would answer as a route of HTTP. */
+function assertWebSockets (fastify: FastifyInstance, route: RouteOptions & { websocket?: unknown }): void {
+  if (route.websocket !== true || fastify.hasDecorator('websocketServer')) return
+  const takes = 'true when @fastify/websocket is registered before the route'
+  throw new FST_PROX_INVALID_OPTION(`websocket of ${String(route.method)} ${route.url}`, takes, 'true before it')
+}
+
 function registerHosts (
   fastify: FastifyInstance, hosts: ProxyHosts, ca: CertificateAuthority, { proxyApps, downloadHost }: Settings
 ): void {
-  fastify.addHook('onRoute', (route) => hosts.assignConstrained(route))
+  fastify.addHook('onRoute', function (route) {
+    assertWebSockets(this, route)
+    hosts.assignConstrained(route)
+  })
   hosts.answerQueries(fastify)
   hosts.addApps(fastify, proxyApps)
   if (downloadHost !== null) {

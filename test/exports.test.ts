@@ -36,3 +36,11 @@ t.test('every type of types/ has its name in the package', async (t) => {
   t.ok(types.includes('FastifyProxOptions'))
   t.strictSame(found(index, /^ {2}export type (\w+) = types\.\1$/gm).sort(), types.sort())
 })
+
+t.test('the README names every type', async (t) => {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
+  const forward = readFileSync(join(ROOT, 'forward/index.ts'), 'utf8')
+  const names = [index, forward].flatMap((text) => found(text, /^ {2}export type (\w+) = \w+\.\1$/gm))
+  t.ok(names.length > 50)
+  t.strictSame(names.filter((name) => !readme.includes(`\`${name}\``)), [])
+})

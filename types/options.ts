@@ -76,7 +76,7 @@ export interface ProxyTimeouts {
   firstByte?: number
   /** The TLS handshake inside a tunnel. Default 10,000. */
   handshake?: number
-  /** Silence between requests of a tunnel. Default 0: the server's `keepAliveTimeout`. */
+  /** Silence between requests of a tunnel. Default: the server's `keepAliveTimeout`. */
   idle?: number
   /** How long `fastify.close()` waits for requests that are running in tunnels. Default 5,000. */
   close?: number

@@ -1,7 +1,7 @@
 /** Credentials for the proxy itself: what a client sent, and how it is asked for them. */
 import { isAscii, isUtf8 } from 'node:buffer'
 import type { ProxyCredentials, ProxyResolver, RawRequest, ResolverContext } from '../../types/options'
-import { FST_PROX_AUTH_REQUIRED, FST_PROX_BAD_REALM, kindOf } from '../errors'
+import { FST_PROX_AUTH_REQUIRED, FST_PROX_BAD_REALM, kindOf, thrownBy } from '../errors'
 
 /**
  * Reads the Basic credentials (RFC 7617) of the `Proxy-Authorization` field in every way that they can be meant: as
@@ -54,7 +54,12 @@ export async function askForCredentials (
 }
 
 async function requireAuth (resolver: ProxyResolver, context: ResolverContext): Promise<string | null> {
-  const realm: unknown = await resolver.requireAuth?.(context)
+  let realm: unknown
+  try {
+    realm = await resolver.requireAuth?.(context)
+  } catch (err) {
+    throw thrownBy('requireAuth', err)
+  }
   if (realm === undefined || realm === null) return null
   if (typeof realm !== 'string') throw new FST_PROX_BAD_REALM(kindOf(realm))
   return realm

@@ -17,6 +17,7 @@ import type { Constraints, Handle, Router } from '../compat/find-my-way'
 import { FST_ERR_DUPLICATED_ROUTE } from '../errors'
 import { withDecodablePath } from '../http/decodable'
 import { scopeNotFoundHandlers } from './not-found'
+import { quietRefusal } from './refusals'
 
 /** The constraint's name, which is public: routes of the application may use it, with a proxy host as the value. */
 export const CONSTRAINT = 'proxyHost'
@@ -69,17 +70,22 @@ export class PrivateRoutes {
   }
 
   /** Adds a section with one route, of the plugin's own, where `routeTo` leads; hooks can tell it by `config`. */
-  addRoute (name: 'connect' | 'failure', options: Pick<RouteOptions, 'onRequest' | 'handler'>): PrivateSection {
+  addRoute (name: 'connect' | 'failure', options: Pick<RouteOptions, 'preParsing' | 'handler'>): PrivateSection {
     const section: PrivateSection = { name, table: null, notFound: null, single: true }
     const fastify = this.#fastify
     fastify.register(async (child) => {
       this.#setSection(child, section)
+      const inherited = child.errorHandler
       child.route({
         ...options,
         method: 'GET',
         url: '/',
-        // The application may set its own when this route is there already.
-        errorHandler: (err, request, reply) => fastify.errorHandler(err, request, reply),
+        errorHandler (err, request, reply) {
+          quietRefusal(err, reply)
+          // The application may have set its own since. What is thrown goes to the one that the route has inherited.
+          if (fastify.errorHandler === inherited) throw err
+          return fastify.errorHandler(err, request, reply)
+        },
         exposeHeadRoute: false,
         // @fastify/swagger leaves it out.
         schema: { hide: true } as object,

@@ -5,7 +5,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ProxyCredentials, ProxyResolver, RawRequest, ResolverContext } from '../../types/options'
 import type { ProxyRequest, ProxyTunnel } from '../../types/request'
-import { FST_PROX_BAD_RESOLUTION, FST_PROX_BAD_TARGET, FST_PROX_NO_RESOLUTION, kindOf } from '../errors'
+import { FST_PROX_BAD_RESOLUTION, FST_PROX_BAD_TARGET, kindOf, thrownBy } from '../errors'
 import { askForCredentials, ChallengeError, readCredentials } from '../http/credentials'
 import { redactHost, setHost, stripHopByHop, stripProxyAuthorization } from '../http/headers'
 import type { Origin } from '../http/target'
@@ -107,7 +107,7 @@ export class ProxyRouter {
     const { originalUrl = raw.url! } = raw as ProxiedRequest
     stripHopByHop(raw)
     redactHost(raw)
-    failures.set(raw, err || new FST_PROX_NO_RESOLUTION())
+    failures.set(raw, thrownBy('The resolver', err))
     this.#options.routes.routeTo(this.#failureSection, raw, redactUserinfo(originalUrl))
   }
 
@@ -158,7 +158,10 @@ export class ProxyRouter {
   }
 }
 
-/** Adds the route that hands errors to the error handler, before the body is read: it is not asked for any more. */
+/**
+ * Adds the route that hands errors to the error handler: before the body is read, which is not asked for any more, and
+ * after all `onRequest` hooks, so that those of a rate limit count the request.
+ */
 function addFailureRoute (routes: PrivateRoutes): PrivateSection {
   const fail = async ({ raw }: FastifyRequest, reply: FastifyReply): Promise<never> => {
     stripProxyAuthorization(raw)
@@ -166,5 +169,5 @@ function addFailureRoute (routes: PrivateRoutes): PrivateSection {
     if (failure instanceof ChallengeError) reply.header('proxy-authenticate', failure.challenge)
     throw failure
   }
-  return routes.addRoute('failure', { onRequest: fail, handler: fail })
+  return routes.addRoute('failure', { preParsing: fail, handler: fail })
 }

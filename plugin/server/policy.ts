@@ -1,7 +1,7 @@
 /** Who may open tunnels, and to which hosts: the resolver's `requireAuth`, and the option `onConnect`. */
 import type { ConnectContext, OnConnect, ProxyCredentials, ProxyResolver } from '../../types/options'
 import type { ProxyTunnel } from '../../types/request'
-import { FST_PROX_BAD_DECISION, FST_PROX_CONNECT_REFUSED, show } from '../errors'
+import { FST_PROX_BAD_DECISION, FST_PROX_CONNECT_REFUSED, show, thrownBy } from '../errors'
 import { askForCredentials } from '../http/credentials'
 
 /** How many further hosts of one tunnel are remembered as allowed. */
@@ -25,7 +25,7 @@ export class ConnectPolicy {
   async assertAllowed (context: ConnectContext, readings: readonly ProxyCredentials[]): Promise<ConnectContext> {
     const credentials = await askForCredentials(this.#resolver, context, readings)
     const accepted = { ...context, credentials }
-    if (this.#onConnect !== undefined) assertAllowing(await this.#onConnect(accepted), context.authority)
+    if (this.#onConnect !== undefined) await assertAllowed(this.#onConnect, accepted)
     return accepted
   }
 
@@ -43,17 +43,23 @@ export class ConnectPolicy {
       if (allowed.has(hostname)) return
       const authority = `${hostname}:${port}`
       const { servername } = tunnel
-      assertAllowing(await onConnect({ ...context, hostname, authority, servername, tunnel }), authority)
+      await assertAllowed(onConnect, { ...context, hostname, authority, servername, tunnel })
       if (allowed.size <= ALLOWED_MAX) allowed.add(hostname)
     }
   }
 }
 
 /** @throws for every decision but nothing, so that a policy with a mistake in it opens no tunnels */
-function assertAllowing (decision: unknown, authority: string): void {
+async function assertAllowed (onConnect: OnConnect, context: ConnectContext): Promise<void> {
+  let decision: unknown
+  try {
+    decision = await onConnect(context)
+  } catch (err) {
+    throw thrownBy('onConnect', err)
+  }
   if (decision === undefined || decision === null) return
   if (!Number.isInteger(decision) || Number(decision) < 400 || Number(decision) > 599) {
     throw new FST_PROX_BAD_DECISION(show(decision))
   }
-  throw Object.assign(new FST_PROX_CONNECT_REFUSED(authority), { statusCode: decision })
+  throw Object.assign(new FST_PROX_CONNECT_REFUSED(context.authority), { statusCode: decision })
 }

@@ -1,0 +1,56 @@
+/**
+ * Has the log lines of proxied requests tell what was asked for: the full URL, the tunnel's id and the user, as
+ * `proxy`. They are bindings of the logger that Fastify makes for each request, so whatever else is set for it holds:
+ * `disableRequestLogging`, serializers, `childLoggerFactory`.
+ */
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { RawRequest } from '../../types/options'
+import { proxyOf } from '../routing/proxy-router'
+
+type ChildLoggerFactory = FastifyInstance['childLoggerFactory']
+
+/** Requests whose logger has the bindings. */
+const labelled = new WeakSet<RawRequest>()
+
+interface Bindings {
+  readonly proxy: { readonly url: string, readonly tunnel?: string, readonly user?: string }
+}
+
+function bindingsOf (raw: RawRequest): Bindings | null {
+  const proxy = proxyOf(raw)
+  if (proxy === null) return null
+  const { url, tunnel, username } = proxy
+  return { proxy: { url, ...(tunnel !== null && { tunnel: tunnel.id }), ...(username !== null && { user: username }) } }
+}
+
+/** Wraps what makes the logger of a request. */
+function withProxy (factory: ChildLoggerFactory): ChildLoggerFactory {
+  return function (logger, bindings, options, raw) {
+    const added = bindingsOf(raw)
+    if (added === null) return factory.call(this, logger, bindings, options, raw)
+    labelled.add(raw)
+    return factory.call(this, logger, { ...bindings, ...added }, options, raw)
+  }
+}
+
+/** Whether a logger writes nothing: Fastify's, when the application asked for none, is its own child. */
+function isSilent (log: FastifyBaseLogger): boolean {
+  return log.child({}) === log
+}
+
+/** Adds the fields to the lines of all requests, whoever makes their loggers. */
+export function labelRequestLogs (fastify: FastifyInstance): void {
+  if (isSilent(fastify.log)) return
+  const { setChildLoggerFactory } = fastify
+  fastify.setChildLoggerFactory = function (factory) { return setChildLoggerFactory.call(this, withProxy(factory)) }
+  fastify.setChildLoggerFactory(fastify.childLoggerFactory)
+  fastify.addHook('onRoute', (route) => {
+    if (route.childLoggerFactory !== undefined) route.childLoggerFactory = withProxy(route.childLoggerFactory)
+  })
+  // Routes that were there before this plugin, and Fastify's own answer to what has no route, have other loggers.
+  fastify.addHook('onRequest', (request, reply, done) => {
+    const added = labelled.has(request.raw) ? null : bindingsOf(request.raw)
+    if (added !== null) request.log = reply.log = request.log.child(added)
+    done()
+  })
+}
