@@ -12,6 +12,7 @@ import type { Test } from 'tap'
 import { secondaryServers } from '../../plugin/compat/secondary-servers'
 import { start } from '../support/proxy'
 import type { Proxy, Setup } from '../support/proxy'
+import { HANDSHAKE } from '../support/websocket'
 
 const ADDRESSES = ['127.0.0.1', '::1']
 const hasIPv6 = Object.values(networkInterfaces()).flat().some((address) => address?.address === '::1')
@@ -78,8 +79,7 @@ t.test('with WebSockets', { skip }, async (t) => {
   for (const { address: host, port } of addressesOf(proxy)) {
     const client = await proxy.client({ host, port })
     t.match(JSON.parse((await client.ask('GET', 'http://example.com/', UPGRADE)).body), { upgrade: null, proxied: 'http://example.com/' })
-    const handshake = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }
-    t.equal((await client.ask('GET', 'ws://example.com/socket', handshake)).status, 101)
+    t.equal((await client.ask('GET', 'ws://example.com/socket', HANDSHAKE)).status, 101)
     t.equal((await client.read(7)).slice(2), 'hello')
   }
 })

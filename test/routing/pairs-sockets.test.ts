@@ -8,9 +8,9 @@ import { LOOPBACK, Proxy } from '../support/proxy'
 import type { RawClient } from '../support/raw'
 import { HOST, pair } from './pairs'
 import type { Behaviour, Member } from './pairs'
+import { HANDSHAKE_LINES } from '../support/websocket'
 
 /** A handshake (RFC 6455 4.1). */
-const HANDSHAKE = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']
 /** Masked, without a code (RFC 6455 5.5.1). */
 const CLOSE_FRAME = Buffer.from([0x88, 0x80, 0, 0, 0, 0])
 
@@ -41,7 +41,7 @@ async function ways (t: Test, behaviour: Behaviour): Promise<{ plain: Way, proxi
 /** The outcome of a WebSocket: the response and, if it opened, the frames up to the end of the connection. */
 async function websocketOutcome ({ client, target }: Way, path: string): Promise<unknown[]> {
   const socket = await client()
-  socket.write(`GET ${target(path)} HTTP/1.1\r\nHost: ${HOST}\r\n${HANDSHAKE.join('\r\n')}\r\n\r\n`)
+  socket.write(`GET ${target(path)} HTTP/1.1\r\nHost: ${HOST}\r\n${HANDSHAKE_LINES.join('\r\n')}\r\n\r\n`)
   const { status, body } = await socket.response('UPGRADE')
   if (status !== 101) return [status, body]
   socket.write(CLOSE_FRAME)

@@ -13,10 +13,10 @@ import { create, LOOPBACK, start } from '../support/proxy'
 import type { Proxy } from '../support/proxy'
 import { connect } from '../support/raw'
 import type { RawClient } from '../support/raw'
+import { HANDSHAKE } from '../support/websocket'
 
 const PROX = { resolver: '/prefix/' }
 const UPGRADE = { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c', 'http2-settings': 'AAMAAABkAARAAAAAAAIAAAAA' }
-const HANDSHAKE = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }
 
 function telling (app: FastifyInstance): void {
   app.all('/*', async ({ method, url, protocol, body, headers, proxy }) => ({ method, url, protocol, body: body ?? null, upgrade: headers.upgrade ?? null, proxied: proxy?.url ?? null }))

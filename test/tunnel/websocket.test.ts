@@ -12,8 +12,9 @@ import { start } from '../support/proxy'
 import type { Proxy } from '../support/proxy'
 import { PROX, recorded } from './support'
 import type { TunnelClosed } from '../../types/events'
+import { HANDSHAKE_LINES } from '../support/websocket'
 
-const HANDSHAKE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+const HANDSHAKE = `${HANDSHAKE_LINES.join('\r\n')}\r\n`
 
 /** Tells each client what it asked for, then echoes. */
 function sockets (app: FastifyInstance): void {
