@@ -265,3 +265,7 @@ export const FST_PROX_UNDECODABLE = createError<[coding: string, reason: string]
 /** A decoded body is over the limit. */
 export const FST_PROX_DECODED_TOO_LARGE = createError<[limit: number]>(
   'FST_PROX_DECODED_TOO_LARGE', 'The decoded response is larger than %s bytes', 502)
+
+/** Content that has to be read whole is over the limit. */
+export const FST_PROX_CONTENT_TOO_LARGE = createError<[limit: number]>(
+  'FST_PROX_CONTENT_TOO_LARGE', 'The content of the request is larger than %s bytes', 413)
