@@ -1,6 +1,6 @@
 /**
- * The journal beside a HAR file: a line for each entry as soon as it has ended. The HAR file is written of it, aside, and
- * renamed; what a process that was killed has left is made whole by the next one.
+ * The journal beside a HAR file: a line for each entry as soon as it has ended. The HAR file is written of it, aside,
+ * and renamed; what a process that was killed has left is made whole by the next one.
  */
 import { appendFileSync, closeSync, existsSync, openSync } from 'node:fs'
 import { open, readFile, rename, rm } from 'node:fs/promises'
@@ -53,7 +53,7 @@ function journalOf (file: string): string {
   return `${file}.journal`
 }
 
-/** Entries of a recorder that was killed, in the order of their start; and whether they take the place of the file's. */
+/** Entries of a recorder that was killed, by their start; and whether they take the place of the file's. */
 export async function leftBehind (file: string): Promise<{ replaces: boolean, entries: HarEntry[] } | null> {
   if (!existsSync(journalOf(file))) return null
   const journal = await open(journalOf(file))

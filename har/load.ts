@@ -1,4 +1,4 @@
-/** Reads HAR files, by whomever they are: what is no HAR is refused with the reason, before anything is answered of it. */
+/** Reads HAR files by whomever: what is no HAR is refused with the reason, before anything is answered of it. */
 import { existsSync, realpathSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path'
@@ -37,7 +37,7 @@ export async function readHar (file: string): Promise<HarEntry[]> {
   try {
     text = await readFile(file, 'utf8')
   } catch (err) {
-    throw new FST_PROX_HAR_UNREADABLE(file, reasonOf(err))
+    throw Object.assign(new FST_PROX_HAR_UNREADABLE(file, reasonOf(err)), { cause: err })
   }
   return parseHar(file, text).entries
 }

@@ -10,7 +10,7 @@ import { acquire, release } from './lock'
 import type { Redactor } from './redact'
 import { HarSink } from './sink'
 
-const { version } = require('../../package.json') as { version: string }
+const { version } = require('fastify-prox/package.json') as { version: string }
 const CREATOR = { name: 'fastify-prox', version }
 
 export interface RecordingOptions {

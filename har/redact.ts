@@ -22,7 +22,8 @@ export class Redactor {
 
   /** @param names in any case, with `-`, `_` or nothing between their words; `false`: nothing is redacted */
   constructor (names: readonly string[] | false = BY_DEFAULT) {
-    const words = (name: string): string => name.split(/[-_]/).map((word) => word.replace(/[^\w]/g, '\\$&')).join('[-_]?')
+    this.#member = new RegExp(
+      `("${any}"\\s*:\\s*)(?:"(?:[^"\\\\]|\\\\.)*"|-?\\d[\\d.eE+-]*)`, 'gi')
     const any = names === false || names.length === 0 ? '(?!)' : `(?:${names.map(words).join('|')})`
     this.#name = new RegExp(`^${any}$`, 'i')
     this.#member = new RegExp(`("${any}"\\s*:\\s*)(?:"(?:[^"\\\\]|\\\\.)*"|-?\\d[\\d.eE+-]*)`, 'gi')

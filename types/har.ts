@@ -1,8 +1,8 @@
-/** Options of `fastify-prox/har`, and what of HAR 1.2 it reads and writes (http://www.softwareishard.com/blog/har-12-spec). */
+/** Options of `fastify-prox/har`, and what it reads and writes of HAR 1.2 (softwareishard.com/blog/har-12-spec). */
 
 /**
- * `'record'`: what is forwarded is recorded, in place of what the file had. `'replay'`: the file answers, and the network
- * is never asked. `'update'`: the file answers what it can, and the rest is forwarded and added. `'off'`: nothing.
+ * `'record'`: what is forwarded is recorded, in place of what the file had. `'replay'`: the file answers, and the
+ * network is never asked. `'update'`: the file answers what it can, and the rest is forwarded and added. `'off'`: nothing.
  */
 export type HarMode = 'record' | 'replay' | 'update' | 'off'
 
@@ -10,7 +10,7 @@ export interface HarReplayOptions {
   /** Decides in place of the built-in matching, or leaves it to that. */
   match?: HarMatch
   /**
-   * Names of what is a secret: header fields, cookies, parameters of queries and forms, members of JSON. It is written as
+   * Names of what is a secret: header fields, parameters of queries and forms, members of JSON. It is written as
    * `redacted`, and compared as that. `false`: nothing is. Default: credentials, by their usual names.
    */
   redact?: readonly string[] | false
