@@ -22,8 +22,7 @@ export class Redactor {
 
   /** @param names in any case, with `-`, `_` or nothing between their words; `false`: nothing is redacted */
   constructor (names: readonly string[] | false = BY_DEFAULT) {
-    this.#member = new RegExp(
-      `("${any}"\\s*:\\s*)(?:"(?:[^"\\\\]|\\\\.)*"|-?\\d[\\d.eE+-]*)`, 'gi')
+    const words = (name: string): string => name.split(/[-_]/).map((word) => word.replace(/\W/g, '\\$&')).join('[-_]?')
     const any = names === false || names.length === 0 ? '(?!)' : `(?:${names.map(words).join('|')})`
     this.#name = new RegExp(`^${any}$`, 'i')
     this.#member = new RegExp(`("${any}"\\s*:\\s*)(?:"(?:[^"\\\\]|\\\\.)*"|-?\\d[\\d.eE+-]*)`, 'gi')

@@ -2,7 +2,7 @@
 
 /**
  * `'record'`: what is forwarded is recorded, in place of what the file had. `'replay'`: the file answers, and the
- * network is never asked. `'update'`: the file answers what it can, and the rest is forwarded and added. `'off'`: nothing.
+ * network is never asked. `'update'`: the file answers what it can; the rest is forwarded, and added. `'off'`: nothing.
  */
 export type HarMode = 'record' | 'replay' | 'update' | 'off'
 
