@@ -44,7 +44,15 @@ export class BodyCollector {
     this.#received += chunk.length
     if (this.#codings.length === 0) return this.#store(chunk)
     const { first } = this.#decoder ??= this.#startDecoder()
-    return new Promise((resolve) => first.write(chunk, () => resolve()))
+    return new Promise((resolve) => {
+      const settle = (): void => {
+        first.off('close', settle)
+        resolve()
+      }
+      // A decoder that fails over the chunk closes without a word.
+      first.once('close', settle)
+      first.write(chunk, settle)
+    })
   }
 
   /** A promise when there is something to wait for. An exchange may be cut short while a part is being written. */
