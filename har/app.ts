@@ -16,10 +16,13 @@ export function replayApp (file: string, options: HarReplayOptions = {}): Fastif
   checkReplayOptions(file, options)
   return async (app) => {
     const library = await openLibrary(file, options)
+    // Registered before, or else upgrades are answered as plain requests.
+    const sockets = app.hasDecorator('websocketServer')
+    const isSocket = (request: FastifyRequest): boolean => sockets && (request as { ws?: boolean }).ws === true
     const answer = async (request: FastifyRequest): Promise<ExchangeAnswer | ExchangeSocketAnswer> => {
       const { raw, method, proxy } = request
       const url = proxy?.url ?? `${request.protocol}://${request.host}${request.originalUrl}`
-      const webSocket = (request as { ws?: boolean }).ws === true
+      const webSocket = isSocket(request)
       const readBody = (limit: number): Promise<Buffer> => read(raw, limit)
       return await replay(library, { method, url, webSocket, rawHeaders: raw.rawHeaders, readBody })
     }
@@ -38,7 +41,7 @@ export function replayApp (file: string, options: HarReplayOptions = {}): Fastif
       url: '/*',
       exposeHeadRoute: false,
       preHandler: async (request, reply) => {
-        if ((request as { ws?: boolean }).ws !== true) return
+        if (!isSocket(request)) return
         const answered = await answer(request)
         if (!('socket' in answered)) return send(reply, answered)
         // @fastify/websocket gives the client its choice unless there is but one.
@@ -47,7 +50,7 @@ export function replayApp (file: string, options: HarReplayOptions = {}): Fastif
         found.set(request.raw, answered)
       },
       handler,
-      ...(app.hasDecorator('websocketServer') && {
+      ...(sockets && {
         wsHandler: (socket: WebSocket, request: FastifyRequest) => found.get(request.raw)!.socket(socket)
       })
     })

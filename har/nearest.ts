@@ -22,7 +22,7 @@ export function nearest (all: readonly Compared[], asked: Compared): HarNearest[
 /** Without content, which would have to be read of every entry: URL first, then the method. */
 function distance (recorded: Compared, asked: Compared): number {
   const [a, b] = [partsOf(recorded.location), partsOf(asked.location)]
-  let sum = recorded.method === asked.method ? 0 : 5
+  let sum = recorded.method === asked.method ? 0 : 3
   if (a.origin !== b.origin) sum += 20
   for (let i = 0; i < Math.max(a.path.length, b.path.length); i++) if (a.path[i] !== b.path[i]) sum += 4
   return sum + compare('query', byName(a.query), byName(b.query)).length

@@ -2,11 +2,15 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import websocket from '@fastify/websocket'
+import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import har from '../../har/index'
 import { startForward } from '../forward/support'
-import type { Proxy, ProxyOptions } from '../support/proxy'
+import fastifyProx from '../../plugin/index'
+import { Log } from '../support/log'
+import { Proxy } from '../support/proxy'
+import type { ProxyOptions } from '../support/proxy'
 
 export const forwardAll = (app: FastifyInstance): void => {
   app.all('/*', (_request, reply) => reply.forward())
@@ -19,6 +23,17 @@ export async function startHar (
     await app.register(har, options)
     await setup(app)
   }, more)
+}
+
+/** A proxy whose proxy app replays. */
+export async function startReplayApp (t: Test, host: string, file: string, options?: har.HarReplayOptions): Promise<Proxy> {
+  const log = new Log()
+  const app = Fastify({ loggerInstance: log.logger }) as unknown as FastifyInstance
+  t.teardown(() => app.close())
+  await app.register(websocket)
+  await app.register(fastifyProx, { ca: { store: new Map() }, proxyApps: { [host]: har.replay(file, options) } })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  return new Proxy(t, app, log)
 }
 
 export const forwardSockets = async (app: FastifyInstance): Promise<void> => {
