@@ -16,13 +16,13 @@ const plugin: FastifyPluginAsync<HarOptions> = async (fastify, options) => {
   const { mode = 'replay', match, redact, inlineLimit = DEFAULT_INLINE_LIMIT } = options
   const file = resolve(options.file)
   if (mode === 'off') return
-  if (mode === 'record' || mode === 'update') {
+  const library = mode === 'record' ? null : await openLibrary(file, { match, redact }, mode === 'update')
+  if (mode !== 'replay') {
     const recording = await Recording.start({ file, mode, redactor: new Redactor(redact), inlineLimit })
     fastify.addHook('onClose', async () => await recording.close())
     fastify.onExchange((exchange) => recording.sink(exchange))
   }
-  if (mode === 'record') return
-  const library = await openLibrary(file, { match, redact }, mode === 'update')
+  if (library === null) return
   fastify.answerExchange(async (call) => {
     try {
       return await replay(library, call)

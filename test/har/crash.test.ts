@@ -2,14 +2,16 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
-  appendFileSync, chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
+  appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import type har from '../../har/index'
+import { Journal } from '../../har/journal'
 import { startSite } from '../forward/support'
 import type { Handler } from '../forward/support'
+import { connect } from '../support/raw'
 import { entriesOf, entry, harFile, harText, startHar } from './support'
 
 const page: Handler = (request, response) => response.writeHead(200, { 'content-type': 'text/plain' }).end(request.url)
@@ -35,7 +37,6 @@ t.test('kill -9 loses what is under way at most; the files open, for whoever com
   const recorder = spawn(process.execPath, [...process.execArgv, '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => recorder.kill('SIGKILL'))
   const port = Number((await once(recorder.stdout, 'data'))[0])
-  const { connect } = await import('../support/raw')
   const client = await connect(t, { host: '127.0.0.1', port })
   for (let i = 0; i < 20; i++) await client.ask('GET', `http://127.0.0.1:${site.port}/${i}`)
   await t.rejects(startHar(t, { file, mode: 'record' }), { code: 'FST_PROX_HAR_IN_USE', message: new RegExp(`process ${recorder.pid} on`) })
@@ -111,28 +112,17 @@ t.test('says when it cannot write, at the start and at the end', async (t) => {
   await t.rejects(startHar(t, { file: join(folder, 'file/site.har'), mode: 'record' }), { code: 'FST_PROX_HAR_NOT_WRITABLE' })
   writeFileSync(join(folder, 'broken.har'), '{')
   await t.rejects(startHar(t, { file: join(folder, 'broken.har'), mode: 'update' }), { code: 'FST_PROX_HAR_UNREADABLE' })
-  t.notOk(existsSync(join(folder, 'broken.har.lock')) && false)
+  t.notOk(existsSync(join(folder, 'broken.har.lock')))
   mkdirSync(join(folder, 'dir.har.lock'))
   await t.rejects(startHar(t, { file: join(folder, 'dir.har'), mode: 'update' }), { code: 'FST_PROX_HAR_NOT_WRITABLE' })
   const file = join(folder, 'site.har')
   const proxy = await startHar(t, { file, mode: 'record' })
   mkdirSync(`${file}.tmp`)
-  const { promise, errors } = closing(proxy)
-  await promise
-  t.match(errors(), /FST_PROX_HAR_NOT_WRITABLE/)
+  await t.rejects(proxy.app.close(), { code: 'FST_PROX_HAR_NOT_WRITABLE' })
   t.notOk(existsSync(`${file}.lock`))
-  chmodSync(`${file}.tmp`, 0o700)
   rmSync(`${file}.tmp`, { recursive: true })
   t.ok(existsSync(`${file}.journal`), 'the journal is left for the next one')
 })
-
-function closing (proxy: Awaited<ReturnType<typeof startHar>>): { promise: Promise<void>, errors: () => string } {
-  let text = ''
-  const promise = proxy.app.close().catch((err: Error & { code: string }) => { text = err.code }).then(() => {
-    text += JSON.stringify(proxy.log)
-  }) as Promise<void>
-  return { promise, errors: () => text }
-}
 
 t.test('a body that cannot be written is not recorded, and goes on', async (t) => {
   const file = harFile(t)
@@ -169,7 +159,6 @@ t.test('a journal that cannot be written to is told of', async (t) => {
   const file = harFile(t)
   const site = await startSite(t, page)
   const proxy = await startHar(t, { file, mode: 'record' })
-  const { Journal } = await import('../../har/journal')
   const append = Journal.prototype.append
   t.teardown(() => { Journal.prototype.append = append })
   Journal.prototype.append = () => { throw new Error('no space left') }
