@@ -114,7 +114,7 @@ t.test('says when it cannot write, at the start and at the end', async (t) => {
   await t.rejects(startHar(t, { file: join(folder, 'broken.har'), mode: 'update' }), { code: 'FST_PROX_HAR_UNREADABLE' })
   t.notOk(existsSync(join(folder, 'broken.har.lock')))
   mkdirSync(join(folder, 'dir.har.lock'))
-  await t.rejects(startHar(t, { file: join(folder, 'dir.har'), mode: 'update' }), { code: 'FST_PROX_HAR_NOT_WRITABLE' })
+  await t.rejects(startHar(t, { file: join(folder, 'dir.har'), mode: 'record' }), { code: 'FST_PROX_HAR_NOT_WRITABLE' })
   const file = join(folder, 'site.har')
   const proxy = await startHar(t, { file, mode: 'record' })
   mkdirSync(`${file}.tmp`)
