@@ -16,7 +16,11 @@ const URLS = new Set(['location', 'referer', 'content-location'])
 const JSON_TYPE = /^[^;]*[/+]json\s*(?:;|$)/i
 const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(?:;|$)/i
 
+/** Names of fields that are remembered: those of one site are few, those of an attacker as many as he likes. */
+const REMEMBERED = 1000
+
 export class Redactor {
+  readonly #fieldKinds = new Map<string, 'plain' | 'url' | 'secret'>()
   readonly #name: RegExp
   readonly #member: RegExp
 
@@ -39,8 +43,9 @@ export class Redactor {
   }
 
   field (name: string, value: string): string {
-    if (URLS.has(name.toLowerCase())) return this.url(value)
-    if (!this.#name.test(name)) return value
+    const kind = this.#kindOf(name)
+    if (kind === 'plain') return value
+    if (kind === 'url') return this.url(value)
     switch (name.toLowerCase()) {
       case 'cookie': return value.replace(/(^|;)(\s*[^=;]+)=[^;]*/g, `$1$2=${REDACTED}`)
       case 'set-cookie': return value.replace(/^([^=;]*=)[^;]*/, `$1${REDACTED}`)
@@ -48,6 +53,15 @@ export class Redactor {
       case 'proxy-authorization': return value.replace(/^(\w+ )?.*$/s, `$1${REDACTED}`)
       default: return REDACTED
     }
+  }
+
+  #kindOf (name: string): 'plain' | 'url' | 'secret' {
+    let kind = this.#fieldKinds.get(name)
+    if (kind === undefined) {
+      kind = URLS.has(name.toLowerCase()) ? 'url' : this.#name.test(name) ? 'secret' : 'plain'
+      if (this.#fieldKinds.size < REMEMBERED) this.#fieldKinds.set(name, kind)
+    }
+    return kind
   }
 
   /** The query of a URL, or of its relative form. */

@@ -33,15 +33,23 @@ t.test('kill -9 loses what is under way at most; the files open, for whoever com
   const program = `
     const { startHar } = require(${JSON.stringify(join(__dirname, 'support'))})
     const t = { teardown () {} }
-    startHar(t, { file: ${JSON.stringify(file)}, mode: 'update', inlineLimit: 1000 }).then(({ port }) => console.log(port))`
-  const recorder = spawn(process.execPath, [...process.execArgv, '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+    startHar(
+      t, { file: ${JSON.stringify(file)}, mode: 'update', inlineLimit: 1000 }
+    ).then(({ port }) => console.log(port))`
+  const recorder = spawn(
+    process.execPath, [...process.execArgv, '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] }
+  )
   t.teardown(() => recorder.kill('SIGKILL'))
   const port = Number((await once(recorder.stdout, 'data'))[0])
   const client = await connect(t, { host: '127.0.0.1', port })
   for (let i = 0; i < 20; i++) await client.ask('GET', `http://127.0.0.1:${site.port}/${i}`)
-  await t.rejects(startHar(t, { file, mode: 'record' }), { code: 'FST_PROX_HAR_IN_USE', message: new RegExp(`process ${recorder.pid} on`) })
+  await t.rejects(startHar(
+    t, { file, mode: 'record' }
+  ), { code: 'FST_PROX_HAR_IN_USE', message: new RegExp(`process ${recorder.pid} on`) })
   const beside = await startHar(t, { file })
-  t.equal((await beside.get(`http://127.0.0.1:${site.port}/0`)).status, 501, 'what is being recorded is not replayed yet')
+  t.equal(
+    (await beside.get(`http://127.0.0.1:${site.port}/0`)).status, 501, 'what is being recorded is not replayed yet'
+  )
   client.write(`GET http://127.0.0.1:${site.port}/hangs HTTP/1.1\r\nHost: a\r\n\r\n`)
   await hangs
   recorder.kill('SIGKILL')
@@ -69,7 +77,9 @@ t.test('what a killed recorder has begun anew is replayed without what was there
   t.equal((await proxy.get('http://now.test/')).status, 200)
   t.equal((await proxy.get('http://before.test/')).status, 501)
   const recorder = await startHar(t, { file, mode: 'update' })
-  t.strictSame(entriesOf(file).map(({ request }) => request.url), ['http://now.test/', 'http://now.test/', 'http://late.test/'])
+  t.strictSame(
+    entriesOf(file).map(({ request }) => request.url), ['http://now.test/', 'http://now.test/', 'http://late.test/']
+  )
   await recorder.app.close()
   rmSync(file)
   writeFileSync(`${file}.journal`, '')
@@ -86,10 +96,14 @@ t.test('a second recorder is told of the first, in this process and on other mac
   const first = await startHar(t, { file, mode: 'record' })
   await t.rejects(startHar(t, { file, mode: 'update' }), { code: 'FST_PROX_HAR_IN_USE' })
   await first.app.close()
-  const alive: unknown[] = [{ pid: 1, host: 'elsewhere', started: null }, { pid: 1, host: hostname(), started: startOf(1) }]
+  const alive: unknown[] = [
+    { pid: 1, host: 'elsewhere', started: null }, { pid: 1, host: hostname(), started: startOf(1) }
+  ]
   for (const owner of alive) {
     lock(file, owner)
-    await t.rejects(startHar(t, { file, mode: 'update' }), { code: 'FST_PROX_HAR_IN_USE', message: /process 1 on .* remove .*site\.har\.lock/ })
+    await t.rejects(startHar(
+      t, { file, mode: 'update' }
+    ), { code: 'FST_PROX_HAR_IN_USE', message: /process 1 on .* remove .*site\.har\.lock/ })
   }
   const dead: unknown[] = [
     'torn', { pid: process.pid, host: hostname(), started: 'x' }, { pid: 1, host: hostname(), started: 'before' },
@@ -109,9 +123,13 @@ function startOf (pid: number): string {
 t.test('says when it cannot write, at the start and at the end', async (t) => {
   const folder = dirname(harFile(t))
   writeFileSync(join(folder, 'file'), '')
-  await t.rejects(startHar(t, { file: join(folder, 'file/site.har'), mode: 'record' }), { code: 'FST_PROX_HAR_NOT_WRITABLE' })
+  await t.rejects(
+    startHar(t, { file: join(folder, 'file/site.har'), mode: 'record' }), { code: 'FST_PROX_HAR_NOT_WRITABLE' }
+  )
   writeFileSync(join(folder, 'broken.har'), '{')
-  await t.rejects(startHar(t, { file: join(folder, 'broken.har'), mode: 'update' }), { code: 'FST_PROX_HAR_UNREADABLE' })
+  await t.rejects(
+    startHar(t, { file: join(folder, 'broken.har'), mode: 'update' }), { code: 'FST_PROX_HAR_UNREADABLE' }
+  )
   t.notOk(existsSync(join(folder, 'broken.har.lock')))
   mkdirSync(join(folder, 'dir.har.lock'))
   await t.rejects(startHar(t, { file: join(folder, 'dir.har'), mode: 'record' }), { code: 'FST_PROX_HAR_NOT_WRITABLE' })

@@ -11,9 +11,15 @@ import { entriesOf, harFile, startHar, startReplayApp } from './support'
 const PNG = Buffer.from(
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')
 
-const PAGE = `<!doctype html><title>page</title><body><img src="/pixel.png" onload="this.title = this.naturalWidth"><script>
-  const ask = async (body) => await (await fetch('/api?a=1', { method: 'POST', body, headers: { 'content-type': 'application/json' } })).text()
-  window.done = (async () => [await ask('{"n":1}'), await ask('{"n":2}'), await (await fetch('/moved')).text(), document.querySelector('img').title])()
+const PAGE = `<!doctype html><title>page</title><body>
+<img src="/pixel.png" onload="this.title = this.naturalWidth"><script>
+  const ask = async (body) => await (
+    await fetch('/api?a=1', { method: 'POST', body, headers: { 'content-type': 'application/json' } })
+  ).text()
+  window.done = (async () => [
+    await ask('{"n":1}'), await ask('{"n":2}'), await (await fetch('/moved')).text(),
+    document.querySelector('img').title
+  ])()
 </script>`
 
 async function startPages (t: Test): Promise<Site> {

@@ -22,28 +22,45 @@ const handler: Handler = (request, response) => {
   const { pathname } = new URL(request.url!, 'http://a')
   switch (pathname) {
     case '/gzip':
-      return response.writeHead(200, { 'content-type': 'text/html', 'content-encoding': 'gzip' }).end(gzipSync('<p>é</p>'.repeat(50)))
+      return response.writeHead(
+        200, { 'content-type': 'text/html', 'content-encoding': 'gzip' }
+      ).end(gzipSync('<p>é</p>'.repeat(50)))
     case '/twice':
-      return response.writeHead(200, { 'content-type': 'text/html', 'content-encoding': 'gzip, br' }).end(brotliCompressSync(gzipSync('twice')))
+      return response.writeHead(
+        200, { 'content-type': 'text/html', 'content-encoding': 'gzip, br' }
+      ).end(brotliCompressSync(gzipSync('twice')))
     case '/broken':
       return response.writeHead(200, { 'content-type': 'text/html', 'content-encoding': 'gzip' }).end('no gzip')
     case '/broken-twice':
       return response.writeHead(200, { 'content-encoding': 'gzip, br' }).end('no brotli')
-    case '/unknown': return response.writeHead(200, { 'content-type': 'text/html', 'content-encoding': 'x' }).end('as it is')
+    case '/unknown': return response.writeHead(
+      200, { 'content-type': 'text/html', 'content-encoding': 'x' }
+    ).end('as it is')
     case '/part':
-      return response.writeHead(206, { 'content-type': 'text/html', 'content-encoding': 'gzip', 'content-range': 'bytes 0-3/9' }).end('part')
+      return response.writeHead(
+        206, { 'content-type': 'text/html', 'content-encoding': 'gzip', 'content-range': 'bytes 0-3/9' }
+      ).end('part')
     case '/image': return response.writeHead(200, { 'content-type': 'image/png' }).end(PNG)
-    case '/latin1': return response.writeHead(200, { 'content-type': 'text/plain; charset=latin1' }).end(Buffer.from([0xe9]))
+    case '/latin1': return response.writeHead(
+      200, { 'content-type': 'text/plain; charset=latin1' }
+    ).end(Buffer.from([0xe9]))
     case '/moved': return response.writeHead(302, { location: '/page?access_token=secret#x' }).end()
     case '/large': return response.writeHead(200, { 'content-type': 'text/plain' }).end('large '.repeat(1000))
-    case '/large-gzip': return response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('large '.repeat(1000)))
-    case '/token': return response.writeHead(200, { 'content-type': 'application/json' }).end('{"access_token": "secret", "n":12345678901234567890}')
+    case '/large-gzip': return response.writeHead(
+      200, { 'content-encoding': 'gzip' }
+    ).end(gzipSync('large '.repeat(1000)))
+    case '/token': return response.writeHead(
+      200, { 'content-type': 'application/json' }
+    ).end('{"access_token": "secret", "n":12345678901234567890}')
     case '/echo': return request.pipe(response)
     case '/cut': return response.writeHead(200, { 'content-length': 10 }).write('cut', () => response.destroy())
     default:
       response.writeHead(200, {
         'content-type': 'text/plain',
-        'set-cookie': ['sid=secret; Path=/; Domain=a.test; HttpOnly; Secure; SameSite=Lax; Expires=Wed, 21 Oct 2026 07:28:00 GMT', 'b; Expires=never'],
+        'set-cookie': [
+          'sid=secret; Path=/; Domain=a.test; HttpOnly; Secure; SameSite=Lax; Expires=Wed, 21 Oct 2026 07:28:00 GMT',
+          'b; Expires=never'
+        ],
         'x-a': ['1', '2']
       }).end('page')
   }
@@ -66,10 +83,14 @@ t.test('writes HAR 1.2 as it is published, of HTTP/1.1, HTTP/2 and WebSockets', 
   const paths = ['/gzip', '/twice', '/image', '/latin1', '/moved', '/page?a=1&b=%20c', '/token']
   for (const path of paths) {
     for (const url of [`https://localhost:${site.port}${path}`, `http://127.0.0.1:${plain.port}${path}`]) {
-      await proxy.ask('POST', url, { cookie: 'a=1; b', 'content-type': 'application/x-www-form-urlencoded' }, 'a=1&password=secret')
+      await proxy.ask(
+        'POST', url, { cookie: 'a=1; b', 'content-type': 'application/x-www-form-urlencoded' }, 'a=1&password=secret'
+      )
     }
   }
-  t.equal((await proxy.ask('POST', `http://127.0.0.1:${plain.port}/local`)).body, 'made up', 'what a route makes up is not recorded')
+  t.equal((
+    await proxy.ask('POST', `http://127.0.0.1:${plain.port}/local`)
+  ).body, 'made up', 'what a route makes up is not recorded')
   const agent = new HttpsProxyAgent(`http://127.0.0.1:${proxy.port}`)
   const client = new WebSocket(`ws://127.0.0.1:${plain.port}/live?a`, { agent })
   await once(client, 'open')
@@ -97,7 +118,9 @@ t.test('writes HAR 1.2 as it is published, of HTTP/1.1, HTTP/2 and WebSockets', 
   const http2 = entries.find(({ request }) => request.url.startsWith('https:'))!
   t.match(http2, {
     request: { httpVersion: 'HTTP/2.0' },
-    response: { httpVersion: 'HTTP/2.0', content: { mimeType: 'text/html', text: '<p>é</p>'.repeat(50), compression: Number } },
+    response: {
+      httpVersion: 'HTTP/2.0', content: { mimeType: 'text/html', text: '<p>é</p>'.repeat(50), compression: Number }
+    },
     serverIPAddress: '127.0.0.1',
     _securityDetails: { protocol: 'TLSv1.3' }
   })
@@ -119,12 +142,23 @@ t.test('writes HAR 1.2 as it is published, of HTTP/1.1, HTTP/2 and WebSockets', 
   t.strictSame(page.request.queryString, [{ name: 'a', value: '1' }, { name: 'b', value: ' c' }])
   t.strictSame(page.response.headers.filter(({ name }) => name === 'x-a').map(({ value }) => value), ['1', '2'])
   t.strictSame(page.response.cookies, [{
-    name: 'sid', value: 'redacted', path: '/', domain: 'a.test', httpOnly: true, secure: true, sameSite: 'Lax', expires: '2026-10-21T07:28:00.000Z'
+    name: 'sid',
+    value: 'redacted',
+    path: '/',
+    domain: 'a.test',
+    httpOnly: true,
+    secure: true,
+    sameSite: 'Lax',
+    expires: '2026-10-21T07:28:00.000Z'
   }, { name: 'b', value: '' }])
   const socket = found['/live']!
-  t.match(socket, { request: { url: `ws://127.0.0.1:${plain.port}/live?a` }, response: { status: 101 }, _resourceType: 'websocket' })
+  t.match(socket, {
+    request: { url: `ws://127.0.0.1:${plain.port}/live?a` }, response: { status: 101 }, _resourceType: 'websocket'
+  })
   t.strictSame(socket._webSocketMessages!.map(({ type, opcode, data }) => [type, opcode, data]), [
-    ['send', 1, 'text'], ['receive', 1, 'text'], ['send', 2, PNG.toString('base64')], ['receive', 2, PNG.toString('base64')]
+    ['send', 1, 'text'], ['receive', 1, 'text'], [
+      'send', 2, PNG.toString('base64')
+    ], ['receive', 2, PNG.toString('base64')]
   ])
 })
 
@@ -132,12 +166,18 @@ t.test('keeps what cannot be decoded as it came', async (t) => {
   const file = harFile(t)
   const site = await startSite(t, handler)
   const proxy = await startHar(t, { file, mode: 'record' })
-  for (const path of ['/unknown', '/part', '/broken', '/broken-twice']) await proxy.get(`http://127.0.0.1:${site.port}${path}`)
+  for (
+    const path of ['/unknown', '/part', '/broken', '/broken-twice']
+  ) await proxy.get(`http://127.0.0.1:${site.port}${path}`)
   await proxy.app.close()
   const found = byPath(entriesOf(file))
-  t.match(found['/unknown']!.response.content, { _encoded: true, text: Buffer.from('as it is').toString('base64'), encoding: 'base64' })
+  t.match(found['/unknown']!.response.content, {
+    _encoded: true, text: Buffer.from('as it is').toString('base64'), encoding: 'base64'
+  })
   t.match(found['/part']!.response.content, { _encoded: true, text: Buffer.from('part').toString('base64') })
-  for (const path of ['/broken', '/broken-twice']) t.match(found[path]!.response.content.comment, /could not be decoded/)
+  for (
+    const path of ['/broken', '/broken-twice']
+  ) t.match(found[path]!.response.content.comment, /could not be decoded/)
 })
 
 t.test('writes large bodies beside the file, once each, and removes those that are not used any more', async (t) => {
@@ -146,7 +186,11 @@ t.test('writes large bodies beside the file, once each, and removes those that a
   const large = 'upload '.repeat(1000)
   const run = async (paths: string[]): Promise<void> => {
     const proxy = await startHar(t, { file, mode: 'record', inlineLimit: 1000 })
-    for (const path of paths) await proxy.ask(path === '/echo' ? 'POST' : 'GET', `http://127.0.0.1:${site.port}${path}`, { 'content-type': 'text/plain' }, path === '/echo' ? large : '')
+    for (const path of paths) {
+      await proxy.ask(path === '/echo' ? 'POST' : 'GET', `http://127.0.0.1:${site.port}${path}`, {
+        'content-type': 'text/plain'
+      }, path === '/echo' ? large : '')
+    }
     await proxy.app.close()
   }
   await run(['/large', '/large-gzip', '/echo', '/large', '/page'])
@@ -162,7 +206,9 @@ t.test('writes large bodies beside the file, once each, and removes those that a
   writeFileSync(join(folder, 'x.part'), '')
   writeFileSync(join(folder, 'notes.txt'), '')
   await run(['/large'])
-  t.strictSame(readdirSync(folder).sort(), [entries[0]!.response.content._file!.slice('site-files/'.length), 'notes.txt'].sort())
+  t.strictSame(
+    readdirSync(folder).sort(), [entries[0]!.response.content._file!.slice('site-files/'.length), 'notes.txt'].sort()
+  )
 })
 
 t.test('says why an exchange was cut short, or that it was under way', async (t) => {
@@ -185,7 +231,9 @@ t.test('says why an exchange was cut short, or that it was under way', async (t)
   await asked
   await proxy.app.close()
   const entries = entriesOf(file)
-  t.match(entries[0]!.response, { status: 200, _error: String, content: { text: Buffer.from('cut').toString('base64') } })
+  t.match(
+    entries[0]!.response, { status: 200, _error: String, content: { text: Buffer.from('cut').toString('base64') } }
+  )
   t.match(entries[1]!.response, { status: 0, httpVersion: '', _error: /No connection/ })
   t.match(entries[2]!.response, { status: 0, _error: /the recording ended/ })
 })
@@ -201,9 +249,13 @@ t.test('redacts what it is told, or nothing', async (t) => {
     await proxy.app.close()
     return entriesOf(file)[0]!
   }
-  const field = ({ request }: har.HarEntry, name: string): string | undefined => request.headers.find((each) => each.name === name)?.value
+  const field = (
+    { request }: har.HarEntry, name: string
+  ): string | undefined => request.headers.find((each) => each.name === name)?.value
   const byDefault = await record(undefined)
-  t.strictSame([field(byDefault, 'authorization'), field(byDefault, 'x-mine'), field(byDefault, 'x-api-key')], ['Bearer redacted', 'secret', 'redacted'])
+  t.strictSame([
+    field(byDefault, 'authorization'), field(byDefault, 'x-mine'), field(byDefault, 'x-api-key')
+  ], ['Bearer redacted', 'secret', 'redacted'])
   t.match(byDefault.request.url, /\?key=k&api_key=redacted$/)
   t.equal(byDefault.request.postData!.text, '{"user":{"passWord":"redacted","myKey":-1.5e3,"other":null}}')
   const mine = await record(['x_mine', 'my-key', 'other'])
@@ -228,7 +280,9 @@ t.test('update keeps what others wrote in the file, and writes nothing when noth
   t.strictSame(await update(['http://a.test/']), [''])
   t.equal(readFileSync(file, 'utf8'), before)
   t.strictSame(await update([url, url]), ['page', 'page'])
-  t.match(JSON.parse(readFileSync(file, 'utf8')).log, { comment: 'mine', pages: [{ id: 'page_1' }], creator: { name: 'a' } })
+  t.match(
+    JSON.parse(readFileSync(file, 'utf8')).log, { comment: 'mine', pages: [{ id: 'page_1' }], creator: { name: 'a' } }
+  )
   t.strictSame(entriesOf(file).map(({ request }) => request.url), ['http://a.test/', url, url])
   t.strictSame(await update([url]), ['page'])
   t.equal(site.seen.length, 2)
@@ -241,7 +295,9 @@ t.test('records a site that speaks before it was asked, and content that is no U
   await proxy.ask('POST', `http://127.0.0.1:${raw.port}/`, {}, 'x')
   const client = await proxy.client()
   client.write(Buffer.concat([
-    Buffer.from(`POST http://127.0.0.1:${raw.port}/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n`), Buffer.from([0xff])
+    Buffer.from(
+      `POST http://127.0.0.1:${raw.port}/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n`
+    ), Buffer.from([0xff])
   ]))
   await client.response()
   await proxy.app.close()

@@ -26,7 +26,9 @@ export async function startHar (
 }
 
 /** A proxy whose proxy app replays. */
-export async function startReplayApp (t: Test, host: string, file: string, options?: har.HarReplayOptions): Promise<Proxy> {
+export async function startReplayApp (
+  t: Test, host: string, file: string, options?: har.HarReplayOptions
+): Promise<Proxy> {
   const log = new Log()
   const app = Fastify({ loggerInstance: log.logger }) as unknown as FastifyInstance
   t.teardown(() => app.close())
@@ -57,7 +59,15 @@ export function entry (
     startedDateTime: '2026-01-01T00:00:00.000Z',
     time: 0,
     request: {
-      method, url, httpVersion: 'HTTP/1.1', cookies: [], headers: [], queryString: [], headersSize: -1, bodySize: -1, ...request
+      method,
+      url,
+      httpVersion: 'HTTP/1.1',
+      cookies: [],
+      headers: [],
+      queryString: [],
+      headersSize: -1,
+      bodySize: -1,
+      ...request
     },
     response: {
       status: 200,
