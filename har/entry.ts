@@ -91,7 +91,7 @@ export async function contentOf (
 /** Times between what happened; what did not is -1, and what is out of order, such as a response in advance, is 0. */
 export function timingsOf (
   { connected, requestSent, responseHead, end }: ExchangeEnd['timings'], connection: ExchangeConnection | null
-): HarTimings {
+): Required<HarTimings> {
   const { resolve, connect, secure } = connection?.timings ?? { resolve: 0, connect: 0, secure: 0 }
   const opened = connection !== null && !connection.reused
   const before = connected ?? end
@@ -110,6 +110,6 @@ export function timingsOf (
 }
 
 /** The whole, of which `ssl` is a part already. */
-export function totalOf ({ blocked, dns, connect, send, wait, receive }: HarTimings): number {
-  return [blocked, dns, connect, send, wait, receive].reduce<number>((sum, time) => sum + Math.max(0, time ?? 0), 0)
+export function totalOf ({ blocked, dns, connect, send, wait, receive }: Required<HarTimings>): number {
+  return [blocked, dns, connect, send, wait, receive].reduce<number>((sum, time) => sum + Math.max(0, time), 0)
 }

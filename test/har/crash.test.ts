@@ -1,14 +1,15 @@
 /** Recorders that are killed, that meet on one file, or that cannot write. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
+import fs, {
   appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 } from 'node:fs'
+import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import type har from '../../har/index'
-import { Journal } from '../../har/journal'
 import { startSite } from '../forward/support'
 import type { Handler } from '../forward/support'
 import { connect } from '../support/raw'
@@ -131,6 +132,9 @@ t.test('says when it cannot write, at the start and at the end', async (t) => {
     startHar(t, { file: join(folder, 'broken.har'), mode: 'update' }), { code: 'FST_PROX_HAR_UNREADABLE' }
   )
   t.notOk(existsSync(join(folder, 'broken.har.lock')))
+  writeFileSync(join(folder, 'broken.har.journal'), `{"mode":"update"}\n${JSON.stringify(entry('GET', 'http://a.test/'))}\n`)
+  await t.rejects(startHar(t, { file: join(folder, 'broken.har'), mode: 'record' }), { code: 'FST_PROX_HAR_UNREADABLE' })
+  t.notOk(existsSync(join(folder, 'broken.har.lock')))
   mkdirSync(join(folder, 'dir.har.lock'))
   await t.rejects(startHar(t, { file: join(folder, 'dir.har'), mode: 'record' }), { code: 'FST_PROX_HAR_NOT_WRITABLE' })
   const file = join(folder, 'site.har')
@@ -153,35 +157,44 @@ t.test('a body that cannot be written is not recorded, and goes on', async (t) =
   t.strictSame(entriesOf(file), [])
 })
 
-t.test('a file that is gone at the end of its body is told of', async (t) => {
-  const file = harFile(t)
-  const folder = join(dirname(file), 'site-files')
-  const site = await startSite(t, (_request, response) => {
-    response.write('large '.repeat(1000), () => {
-      const moved = setInterval(() => {
-        if (!existsSync(folder) || readdirSync(folder).length === 0) return
-        clearInterval(moved)
-        renameSync(folder, `${folder}-moved`)
-        response.end()
-      }, 1)
+for (const coding of ['identity', 'gzip']) {
+  t.test(`a file that is gone at the end of its body is told of (${coding})`, async (t) => {
+    const random = randomBytes(200_000)
+    const content = coding === 'gzip' ? gzipSync(random) : random
+    const [first, second] = [content.subarray(0, 150_000), content.subarray(150_000)]
+    const file = harFile(t)
+    const folder = join(dirname(file), 'site-files')
+    const site = await startSite(t, (_request, response) => {
+      response.setHeader('content-encoding', coding)
+      response.write(first, () => {
+        const moved = setInterval(() => {
+          if (!existsSync(folder) || readdirSync(folder).length === 0) return
+          clearInterval(moved)
+          renameSync(folder, `${folder}-moved`)
+          response.end(second)
+        }, 1)
+      })
     })
+    const proxy = await startHar(t, { file, mode: 'record', inlineLimit: 10 })
+    t.equal((await proxy.get(`http://127.0.0.1:${site.port}/`)).status, 200)
+    await proxy.app.close()
+    t.equal(proxy.log.count(/could not be recorded/), 1)
+    t.strictSame(entriesOf(file), [])
   })
-  const proxy = await startHar(t, { file, mode: 'record', inlineLimit: 10 })
-  t.equal((await proxy.get(`http://127.0.0.1:${site.port}/`)).body.length, 6000)
-  await proxy.app.close()
-  t.equal(proxy.log.count(/could not be recorded/), 1)
-  t.strictSame(entriesOf(file), [])
-})
+}
 
 t.test('a journal that cannot be written to is told of', async (t) => {
   const file = harFile(t)
   const site = await startSite(t, page)
   const proxy = await startHar(t, { file, mode: 'record' })
-  const append = Journal.prototype.append
-  t.teardown(() => { Journal.prototype.append = append })
-  Journal.prototype.append = () => { throw new Error('no space left') }
+  const append = fs.appendFileSync
+  t.teardown(() => { fs.appendFileSync = append })
+  fs.appendFileSync = (descriptor, text) => {
+    append(descriptor, (text as string).slice(0, 50))
+    throw new Error('no space left')
+  }
   t.equal((await proxy.get(`http://127.0.0.1:${site.port}/`)).body, '/')
-  Journal.prototype.append = append
+  fs.appendFileSync = append
   t.equal(proxy.log.count(/could not be recorded/), 1)
   await proxy.get(`http://127.0.0.1:${site.port}/next`)
   await proxy.app.close()

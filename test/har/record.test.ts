@@ -8,7 +8,10 @@ import type { Har } from 'har-format'
 import { HttpsProxyAgent } from 'https-proxy-agent'
 import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
+import { BodyFiles } from '../../har/files'
 import type har from '../../har/index'
+import { Redactor } from '../../har/redact'
+import { HarSink } from '../../har/sink'
 import { startRaw, startSite } from '../forward/support'
 import type { Handler } from '../forward/support'
 import { entriesOf, entry, forwardSockets, harFile, harText, startHar } from './support'
@@ -304,4 +307,27 @@ t.test('records a site that speaks before it was asked, and content that is no U
   const [first, second] = entriesOf(file)
   t.match(first!.response, { status: 200, httpVersion: 'HTTP/1.0', content: { mimeType: 'x-unknown' } })
   t.match(second!.request.postData, { mimeType: 'application/octet-stream', text: '/w==', encoding: 'base64' })
+})
+
+t.test('redacts members of forms, and keeps no more than 16 MiB of messages', async (t) => {
+  t.equal(new Redactor().text('application/x-www-form-urlencoded', 'user[password]=a&n=1'), 'user[password]=redacted&n=1')
+  const entries: har.HarEntry[] = []
+  const exchange = {
+    id: '1', request: {} as never, url: 'http://a.test/', method: 'GET', startedAt: Date.now(), webSocket: true
+  }
+  const options = { files: new BodyFiles(harFile(t)), redactor: new Redactor(), inlineLimit: 10 }
+  const done = new Promise<void>((resolve) => {
+    const sink = new HarSink(exchange, options, (each) => {
+      entries.push(each!)
+      resolve()
+    })
+    sink.message('server', Buffer.alloc(16 * 1024 * 1024), true)
+    sink.message('server', Buffer.alloc(1), true)
+    sink.cut()
+    sink.cut()
+    t.equal(sink.responseData(Buffer.from('late')), undefined)
+  })
+  await done
+  t.match(entries, [{ comment: /more messages/, response: { content: { size: 0 } } }])
+  t.equal(entries[0]!._webSocketMessages!.length, 1)
 })

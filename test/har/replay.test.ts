@@ -144,6 +144,7 @@ t.test('finds entries by URL, method and content, however it is written', async 
   t.equal(await ask('application/x-www-form-urlencoded', 'b=2&a=1&password=y'), 'form')
   t.equal(await ask('application/x-www-form-urlencoded', 'q=&p=1'), 'params')
   t.equal(await ask(...multipart('two')), 'multipart')
+  t.equal(await ask(multipart('three')[0].replaceAll('"', ''), multipart('three')[1]), 'multipart')
   t.equal(await ask('', Buffer.from([0xff])), 'bytes')
   t.equal(await ask('', ''), 'none')
 })
@@ -277,6 +278,7 @@ t.test('a WebSocket that is not recorded is refused before it is accepted; one t
     const client = new WebSocket('ws://a.test/silent', { agent: new HttpsProxyAgent(`http://127.0.0.1:${proxy.port}`) })
     await once(client, 'open')
     t.equal(client.protocol, '')
+    client.send('to nobody')
     // A frame that no client may send.
     const socket = (client as unknown as { _socket: { write (bytes: Buffer): void } })._socket
     socket.write(Buffer.from([0x83, 0x80, 0, 0, 0, 0]))
@@ -309,6 +311,7 @@ t.test('replays files of others: repeated fields in lines, pseudo-fields, what i
   })
   t.equal((await proxy.get('http://a.test/untyped')).headers['content-type'], undefined)
   t.match(await proxy.get('http://a.test/none'), { status: 200, body: '' })
+  t.equal((await proxy.get('http://a.test/miss')).status, 501)
 })
 
 t.test('refuses what is no HAR file, and files outside its folder', async (t) => {
