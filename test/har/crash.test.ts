@@ -132,8 +132,9 @@ t.test('says when it cannot write, at the start and at the end', async (t) => {
     startHar(t, { file: join(folder, 'broken.har'), mode: 'update' }), { code: 'FST_PROX_HAR_UNREADABLE' }
   )
   t.notOk(existsSync(join(folder, 'broken.har.lock')))
-  writeFileSync(join(folder, 'broken.har.journal'), `{"mode":"update"}\n${JSON.stringify(entry('GET', 'http://a.test/'))}\n`)
-  await t.rejects(startHar(t, { file: join(folder, 'broken.har'), mode: 'record' }), { code: 'FST_PROX_HAR_UNREADABLE' })
+  const broken = join(folder, 'broken.har')
+  writeFileSync(`${broken}.journal`, `{"mode":"update"}\n${JSON.stringify(entry('GET', 'http://a.test/'))}\n`)
+  await t.rejects(startHar(t, { file: broken, mode: 'record' }), { code: 'FST_PROX_HAR_UNREADABLE' })
   t.notOk(existsSync(join(folder, 'broken.har.lock')))
   mkdirSync(join(folder, 'dir.har.lock'))
   await t.rejects(startHar(t, { file: join(folder, 'dir.har'), mode: 'record' }), { code: 'FST_PROX_HAR_NOT_WRITABLE' })

@@ -310,7 +310,8 @@ t.test('records a site that speaks before it was asked, and content that is no U
 })
 
 t.test('redacts members of forms, and keeps no more than 16 MiB of messages', async (t) => {
-  t.equal(new Redactor().text('application/x-www-form-urlencoded', 'user[password]=a&n=1'), 'user[password]=redacted&n=1')
+  const form = 'application/x-www-form-urlencoded'
+  t.equal(new Redactor().text(form, 'user[password]=a&n=1'), 'user[password]=redacted&n=1')
   const entries: har.HarEntry[] = []
   const exchange = {
     id: '1', request: {} as never, url: 'http://a.test/', method: 'GET', startedAt: Date.now(), webSocket: true

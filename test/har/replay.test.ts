@@ -231,7 +231,7 @@ t.test('a miss is 501, with the three nearest entries and what differs', async (
   const first = await miss('POST', 'http://a.test/x?page=2&api_key=secret', form, 'a=2&password=secret')
   t.match(
     first.message.replace(/in \/.*\//, 'in '),
-    /^POST http:\/\/a\.test\/x\?page=2&api_key=redacted is not recorded in site\.har\. Nearest, with what is recorded:\n/
+    /^POST http:\/\/a\.test\/x\?page=2&api_key=redacted is not recorded in site\.har\. Nearest, with what is recorded:/
   )
   t.match(first.message, '\n1. POST http://a.test/x?page=1\n   query.page.0: "1", not "2"\n')
   t.notMatch(JSON.stringify(first), /secret/)
@@ -253,7 +253,7 @@ t.test('a miss is 501, with the three nearest entries and what differs', async (
   )
 })
 
-t.test('a WebSocket that is not recorded is refused before it is accepted; one that was refused, as it was', async (t) => {
+t.test('a WebSocket that is not recorded is refused before it is accepted; one that was refused, as then', async (t) => {
   const file = harFile(t)
   writeFileSync(file, harText([
     entry(
