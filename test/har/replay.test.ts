@@ -253,7 +253,7 @@ t.test('a miss is 501, with the three nearest entries and what differs', async (
   )
 })
 
-t.test('a WebSocket that is not recorded is refused before it is accepted; one that was refused, as then', async (t) => {
+t.test('a WebSocket that is not recorded is refused before it is accepted; one that was refused, too', async (t) => {
   const file = harFile(t)
   writeFileSync(file, harText([
     entry(
