@@ -25,7 +25,7 @@ const ARROWS = {
   // Entry points of their own, on the public API alone.
   'forward/': ['types/', 'net/', 'plugin/errors.ts', 'plugin/index.ts'],
   'net/': ['types/', 'plugin/errors.ts'],
-  'har/': ['types/', 'plugin/index.ts'],
+  'har/': ['types/', 'net/', 'plugin/errors.ts', 'plugin/option-rules.ts', 'plugin/index.ts'],
   'warc/': ['types/', 'plugin/index.ts']
 }
 

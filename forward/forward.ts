@@ -2,9 +2,11 @@
 import type { Http2ServerRequest } from 'node:http2'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { ExchangeListener, ForwardOptions, ForwardResponse } from '../types/forward'
+import type { ExchangeAnswerer, ExchangeListener, ForwardOptions, ForwardResponse } from '../types/forward'
 import { FST_PROX_BODY_PARSED, FST_PROX_LOOP, FST_PROX_NOT_PROXIED } from '../plugin/errors'
-import { decodable, decode, narrowAcceptEncoding } from './decode'
+import { askAnswerers, BodyOnDemand, isSocketAnswer, responseOf } from './answer'
+import { decodable } from '../net/codings'
+import { decode, narrowAcceptEncoding } from './decode'
 import { routeTo } from './connector'
 import type { Connector } from './connector'
 import { applyHeaders, endToEnd, group, hasPassed, valuesOf } from './fields'
@@ -25,6 +27,7 @@ export interface Forwarding {
   readonly headersTimeout: number
   readonly bodyTimeout: number
   readonly listeners: readonly ExchangeListener[]
+  readonly answerers: readonly ExchangeAnswerer[]
 }
 
 const DECODED_LIMIT = 64 * 1024 * 1024
@@ -48,9 +51,17 @@ async function exchange (
   const { raw } = request
   const target = targetOf(request, options)
   if (hasPassed(raw.rawHeaders, pseudonym)) throw new FST_PROX_LOOP(target.url)
-  const content = contentOf(request)
+  let content = contentOf(request)
   const hop = nextHop(request)
   if (hop === 'last') return answerLastHop(request, reply)
+  const fields = fieldsOf(request, options, pseudonym, hop)
+
+  if (forwarding.answerers.length > 0) {
+    const body = new BodyOnDemand(content)
+    const answered = await answerInPlace(forwarding, target, fields, body, request, reply, options)
+    if (answered) return
+    content = body.stream
+  }
 
   const recorder = new Recorder(request, target, forwarding.listeners, false)
   recorder.onInformational((response) => {
@@ -68,14 +79,6 @@ async function exchange (
     if (left) upstream?.abort()
     if (left) recorder.end(new Error('the client left'))
   })
-
-  let fields = endToEnd(raw.rawHeaders, NOT_SENT)
-  if (hop !== null) fields = applyHeaders(fields, { 'Max-Forwards': hop })
-  if (options.decode) {
-    fields = applyHeaders(fields, { 'accept-encoding': narrowed(fields), range: null, 'if-range': null })
-  }
-  if (options.headers !== undefined) fields = applyHeaders(fields, options.headers)
-  fields.push('Via', `${raw.httpVersion} ${pseudonym}`)
 
   try {
     const proxy = chooseProxy === null ? null : await chooseProxy(target)
@@ -111,6 +114,34 @@ async function exchange (
     if (left) return
     throw err
   }
+}
+
+/** Has those who replay answer. @returns whether somebody did, or the client has left. */
+async function answerInPlace (
+  { answerers, pseudonym }: Forwarding,
+  target: Target,
+  fields: readonly string[],
+  body: BodyOnDemand,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  options: ForwardOptions
+): Promise<boolean> {
+  let left = false
+  reply.raw.once('close', () => { left = true })
+  const { method } = request
+  const rawHeaders = ['Host', target.authority, ...fields]
+  const readBody = (limit: number): Promise<Buffer> => body.read(limit)
+  try {
+    const call = { request, url: target.url, method, webSocket: false, rawHeaders, readBody }
+    const answered = await askAnswerers(answerers, call)
+    if (left) return true
+    if (answered === null || isSocketAnswer(answered)) return false
+    const nobody = new Recorder(request, target, [], false)
+    await answer(responseOf(method, answered), nobody, pseudonym, request, reply, options)
+  } catch (err) {
+    if (!left) throw err
+  }
+  return true
 }
 
 async function answer (
@@ -161,6 +192,20 @@ async function answer (
   const empty = bodiless && !replaced
   if (empty) body.resume()
   respond(reply, normalised(response), names, empty, trailers)
+}
+
+/** The fields that go on to the host. */
+function fieldsOf (
+  { raw }: FastifyRequest, { decode, headers }: ForwardOptions, pseudonym: string, hop: string | null
+): string[] {
+  let fields = endToEnd(raw.rawHeaders, NOT_SENT)
+  if (hop !== null) fields = applyHeaders(fields, { 'Max-Forwards': hop })
+  if (decode) {
+    fields = applyHeaders(fields, { 'accept-encoding': narrowed(fields), range: null, 'if-range': null })
+  }
+  if (headers !== undefined) fields = applyHeaders(fields, headers)
+  fields.push('Via', `${raw.httpVersion} ${pseudonym}`)
+  return fields
 }
 
 function normalised (response: ForwardResponse): ForwardResponse {

@@ -12,12 +12,16 @@ declare namespace fastifyProxForward {
   export type AllowAddresses = netTypes.AllowAddresses
   export type DialTarget = netTypes.DialTarget
   export type Exchange = types.Exchange
+  export type ExchangeAnswer = types.ExchangeAnswer
+  export type ExchangeAnswerer = types.ExchangeAnswerer
+  export type ExchangeCall = types.ExchangeCall
   export type ExchangeConnection = types.ExchangeConnection
   export type ExchangeEnd = types.ExchangeEnd
   export type ExchangeListener = types.ExchangeListener
   export type ExchangeRequest = types.ExchangeRequest
   export type ExchangeResponse = types.ExchangeResponse
   export type ExchangeSink = types.ExchangeSink
+  export type ExchangeSocketAnswer = types.ExchangeSocketAnswer
   export type ForwardConfig = types.ForwardConfig
   export type ForwardHeaders = types.ForwardHeaders
   export type ForwardHost = types.ForwardHost

@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
 import type {
-  ExchangeListener, ForwardConfig, ForwardOptions, ForwardPluginOptions, ForwardSocketOptions
+  ExchangeAnswerer, ExchangeListener, ForwardConfig, ForwardOptions, ForwardPluginOptions, ForwardSocketOptions
 } from '../types/forward'
 import '../types/fastify'
 import { AddressGuard } from '../net/guard'
@@ -20,14 +20,6 @@ import { Upstreams } from './upstreams'
 import { proxyChooser } from './via'
 
 declare module 'fastify' {
-  interface FastifyInstance {
-    /**
-     * Has every exchange with an upstream host handed out to a listener, from now on: for those who record.
-     * @example fastify.onExchange(({ url }) => ({ end: ({ timings }) => console.log(url, timings.end) }))
-     */
-    onExchange (listener: ExchangeListener): void
-  }
-
   interface FastifyReply {
     /**
      * Forwards the request to the host of `request.proxy.url`, and answers with what the host answers. Return it.
@@ -69,7 +61,8 @@ const PSEUDONYM = /^[a-z0-9!#$%&'*+.^_`|~:-]+$/i
 const plugin: FastifyPluginAsync<ForwardPluginOptions> = async (fastify, options) => {
   const forwarding = forwardingOf(fastify, options)
   const listeners: ExchangeListener[] = []
-  Object.defineProperty(fastify, FORWARDING, { value: { ...forwarding, listeners } })
+  const answerers: ExchangeAnswerer[] = []
+  Object.defineProperty(fastify, FORWARDING, { value: { ...forwarding, listeners, answerers } })
   fastify.addHook('onClose', async () => forwarding.upstreams.close())
   leaveBodiesAlone(fastify)
   dialFirst(fastify, forwardingIn)
@@ -81,13 +74,18 @@ const plugin: FastifyPluginAsync<ForwardPluginOptions> = async (fastify, options
     fastify.decorate('onExchange', function (this: FastifyInstance, listener: ExchangeListener) {
       (forwardingIn(this).listeners as ExchangeListener[]).push(listener)
     })
+    fastify.decorate('answerExchange', function (this: FastifyInstance, answerer: ExchangeAnswerer) {
+      (forwardingIn(this).answerers as ExchangeAnswerer[]).push(answerer)
+    })
     fastify.decorateRequest('forwardSocket', function (this: FastifyRequest, socket, given = {}) {
       forwardSocket(forwardingIn(this.server), this, socket, given)
     })
   }
 }
 
-function forwardingOf (fastify: FastifyInstance, options: ForwardPluginOptions): Omit<Forwarding, 'listeners'> {
+function forwardingOf (
+  fastify: FastifyInstance, options: ForwardPluginOptions
+): Omit<Forwarding, 'listeners' | 'answerers'> {
   const { allow = 'public', via, ca, hosts = {}, http2 = true, timeouts = {}, pseudonym, lookup } = options
   if (pseudonym !== undefined && !PSEUDONYM.test(pseudonym)) {
     throw new FST_PROX_INVALID_OPTION('pseudonym', 'a token', show(pseudonym))

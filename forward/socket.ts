@@ -1,30 +1,36 @@
 /** WebSockets: the upstream host is dialled first, and what it answers decides whether the client is accepted. */
 import type { ClientRequest, IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { WebSocket } from 'ws'
-import type { ForwardConfig, ForwardSocketOptions } from '../types/forward'
+import type { ExchangeAnswerer, ExchangeResponse, ForwardConfig, ForwardSocketOptions } from '../types/forward'
 import { FST_PROX_LOOP, FST_PROX_UPSTREAM_TIMEOUT } from '../plugin/errors'
+import { askAnswerers, isSocketAnswer, responseOf } from './answer'
 import { routeTo } from './connector'
 import { applyHeaders, endToEnd, group, hasPassed, valuesOf } from './fields'
 import type { Forwarding } from './forward'
 import { targetOf } from './forward'
 import { Recorder } from './recorder'
 import { respond } from './respond'
+import type { Target } from './target'
 import { upstreamError } from './upstream'
 
-/** A socket to the upstream host, open and paused until the client's is there. */
+/** A socket to the upstream host, open and paused until the client's is there; or somebody in its place. */
 export interface Dialled {
-  readonly upstream: WebSocket
-  readonly recorder: Recorder
   /** The subprotocol that the host chose; `''`: none. */
   readonly protocol: string
+  readonly join: (client: WebSocket) => void
+  /** The client will not come. */
+  readonly abandon: () => void
 }
+
+type Refusal = ExchangeResponse & { readonly body: Readable }
 
 /** The answer of a host that does not accept. */
 export class SocketRefused extends Error {
-  readonly response: IncomingMessage
+  readonly response: Refusal
 
-  constructor (response: IncomingMessage) {
+  constructor (response: Refusal) {
     super(`the host answers ${response.statusCode}`)
     this.response = response
   }
@@ -49,17 +55,19 @@ const BAD_GATEWAY = 1014
 export async function dialSocket (
   forwarding: Forwarding, request: FastifyRequest, { url, headers }: ForwardSocketOptions
 ): Promise<Dialled> {
-  const { chooseProxy, connector, pseudonym, listeners, headersTimeout } = forwarding
+  const { chooseProxy, connector, pseudonym, listeners, answerers, headersTimeout } = forwarding
   const { raw } = request
   const target = targetOf(request, { url })
   if (hasPassed(raw.rawHeaders, pseudonym)) throw new FST_PROX_LOOP(target.url)
+  let fields = endToEnd(raw.rawHeaders, OF_THE_HANDSHAKE)
+  if (headers !== undefined) fields = applyHeaders(fields, headers)
+  fields.push('Via', `${raw.httpVersion} ${pseudonym}`)
+  const answered = await answeredSocket(answerers, target, fields, request)
+  if (answered !== null) return answered
   const recorder = new Recorder(request, target, listeners, true)
   try {
     const route = routeTo(target, chooseProxy === null ? null : await chooseProxy(target), true)
     const { socket, info } = await connector.connect(route, ['http/1.1'])
-    let fields = endToEnd(raw.rawHeaders, OF_THE_HANDSHAKE)
-    if (headers !== undefined) fields = applyHeaders(fields, headers)
-    fields.push('Via', `${raw.httpVersion} ${pseudonym}`)
     const offered = valuesOf(raw.rawHeaders, 'sec-websocket-protocol').join(',').split(',').map((name) => name.trim())
     const protocols = [...new Set(offered.filter((name) => name !== ''))]
     const upstream = new WebSocket(`ws://${target.authority}/`, protocols, {
@@ -75,11 +83,32 @@ export async function dialSocket (
       }
     })
     const protocol = await opened(upstream, recorder, target.authority, protocols)
-    return { upstream, recorder, protocol }
+    return {
+      protocol,
+      join: (client) => join(client, upstream, recorder),
+      abandon: () => {
+        recorder.end(new Error('the client left'))
+        upstream.terminate()
+      }
+    }
   } catch (err) {
     recorder.end(err as Error)
     throw err
   }
+}
+
+/** Somebody who replays, in place of the host. */
+async function answeredSocket (
+  answerers: readonly ExchangeAnswerer[], target: Target, fields: readonly string[], request: FastifyRequest
+): Promise<Dialled | null> {
+  const { method } = request
+  const rawHeaders = ['Host', target.authority, ...fields]
+  const readBody = async (): Promise<Buffer> => Buffer.alloc(0)
+  const answered = await askAnswerers(
+    answerers, { request, url: target.url, method, webSocket: true, rawHeaders, readBody })
+  if (answered === null) return null
+  if (!isSocketAnswer(answered)) throw new SocketRefused(responseOf(method, answered))
+  return { protocol: answered.protocol, join: answered.socket, abandon: () => {} }
 }
 
 async function opened (
@@ -101,7 +130,7 @@ async function opened (
     upstream.on('unexpected-response', (request, response) => {
       recorder.response(headOf(response))
       response.once('close', () => request.destroy())
-      reject(new SocketRefused(response))
+      reject(new SocketRefused({ ...headOf(response), body: response }))
     })
     upstream.on('error', (err) => reject(/handshake has timed out/.test(err.message)
       ? new FST_PROX_UPSTREAM_TIMEOUT(authority, 'WebSocket handshake')
@@ -116,20 +145,19 @@ export async function socketOptions (config: ForwardConfig, request: FastifyRequ
 }
 
 /** Hands the answer of a host that refuses a WebSocket to the client, as it is. */
-export function refuse (reply: FastifyReply, response: IncomingMessage, pseudonym: string): void {
+export function refuse (reply: FastifyReply, response: Refusal, pseudonym: string): void {
   const fields = endToEnd(response.rawHeaders)
   fields.push('Via', `${response.httpVersion} ${pseudonym}`)
   const names = new Map<string, string>()
   for (let i = fields.length - 2; i >= 0; i -= 2) names.set(fields[i]!.toLowerCase(), fields[i]!)
-  reply.raw.statusMessage = response.statusMessage!
-  const { httpVersion } = response
-  const statusCode = response.statusCode!
-  const answer = { statusCode, headers: group(fields), body: response, decoded: false, httpVersion }
+  const { httpVersion, statusCode, statusMessage, body } = response
+  reply.raw.statusMessage = statusMessage
+  const answer = { statusCode, headers: group(fields), body, decoded: false, httpVersion }
   respond(reply, answer, names, statusCode === 204, () => [])
 }
 
 /** Joins the two sides: messages, pings and closes of one go to the other, at the pace of the slower. */
-export function join (client: WebSocket, { upstream, recorder }: Dialled): void {
+function join (client: WebSocket, upstream: WebSocket, recorder: Recorder): void {
   relay(client, upstream, 'client', recorder)
   relay(upstream, client, 'server', recorder)
   for (const [from, to] of [[client, upstream], [upstream, client]] as const) {
@@ -177,12 +205,12 @@ export async function dialLate (
   } catch (err) {
     client.resume()
     client.close(BAD_GATEWAY, String((err as Error).message).slice(0, 100))
-    if (err instanceof SocketRefused) err.response.resume()
+    if (err instanceof SocketRefused) err.response.body.resume()
     request.log.warn({ err }, 'fastify-prox: a WebSocket was accepted before its host refused it. ' +
       'Add config: { forward: true } to the route, so that the host is asked first')
     return
   }
-  join(client, dialled)
+  dialled.join(client)
   client.resume()
 }
 

@@ -4,7 +4,7 @@ import type { WebSocket } from 'ws'
 import type { ForwardSocketOptions } from '../types/forward'
 import type { Forwarding } from './forward'
 import type { Dialled } from './socket'
-import { dialLate, dialSocket, join, refuse, socketOptions, SocketRefused } from './socket'
+import { dialLate, dialSocket, refuse, socketOptions, SocketRefused } from './socket'
 
 /** Sockets that wait for their client to be accepted. */
 const waiting = new WeakMap<object, Dialled>()
@@ -42,8 +42,7 @@ function waitForClient ({ raw }: FastifyRequest, dialled: Dialled): void {
   waiting.set(raw, dialled)
   const abandon = (): void => {
     if (!waiting.delete(raw)) return
-    dialled.recorder.end(new Error('the client left'))
-    dialled.upstream.terminate()
+    dialled.abandon()
   }
   if (socket.destroyed) abandon()
   else socket.once('close', abandon)
@@ -54,6 +53,6 @@ export function forwardSocket (
 ): void {
   const dialled = waiting.get(request.raw)
   waiting.delete(request.raw)
-  if (dialled !== undefined) join(client, dialled)
+  if (dialled !== undefined) dialled.join(client)
   else dialLate(forwarding, client, request, options)
 }

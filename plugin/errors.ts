@@ -265,3 +265,25 @@ export const FST_PROX_UNDECODABLE = createError<[coding: string, reason: string]
 /** A decoded body is over the limit. */
 export const FST_PROX_DECODED_TOO_LARGE = createError<[limit: number]>(
   'FST_PROX_DECODED_TOO_LARGE', 'The decoded response is larger than %s bytes', 502)
+
+/** Content that has to be read whole is over the limit. */
+export const FST_PROX_CONTENT_TOO_LARGE = createError<[limit: number]>(
+  'FST_PROX_CONTENT_TOO_LARGE', 'The content of the request is larger than %s bytes', 413)
+
+// Recording and replaying
+
+/** The file has no entry that answers the request; the nearest ones follow, with what differs in each. */
+export const FST_PROX_NOT_RECORDED = createError<[request: string, file: string, nearest: string]>(
+  'FST_PROX_NOT_RECORDED', '%s is not recorded in %s%s', 501)
+
+/** The file is missing, or not one to replay. */
+export const FST_PROX_HAR_UNREADABLE = createError<[file: string, reason: string]>(
+  'FST_PROX_HAR_UNREADABLE', 'The recording %s cannot be read: %s')
+
+/** There is no room for a recording at its place. */
+export const FST_PROX_HAR_NOT_WRITABLE = createError<[file: string, reason: string]>(
+  'FST_PROX_HAR_NOT_WRITABLE', 'The recording %s cannot be written: %s')
+
+/** Somebody else is recording to the file. */
+export const FST_PROX_HAR_IN_USE = createError<[file: string, owner: string, lock: string]>(
+  'FST_PROX_HAR_IN_USE', '%s is being recorded by %s. If that is not so any more, remove %s')

@@ -2,6 +2,7 @@
 import type { LookupAddress, LookupOptions } from 'node:dns'
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { WebSocket } from 'ws'
 import type { AllowAddresses } from './net'
 
 /** A certificate or a key: PEM, or a buffer of it. */
@@ -181,3 +182,59 @@ export interface ExchangeSink {
 
 /** Called when a request is about to be forwarded; returns who records it, or nothing. */
 export type ExchangeListener = (exchange: Exchange) => ExchangeSink | undefined | void
+
+/** A request that is about to be forwarded, for those who answer in place of its host. */
+export interface ExchangeCall {
+  readonly request: FastifyRequest
+  readonly url: string
+  readonly method: string
+  readonly webSocket: boolean
+  /** The fields that would be sent, less those of the connection: names and values by turns. */
+  readonly rawHeaders: readonly string[]
+  /**
+   * The whole content, empty if there is none. What has been read is forwarded all the same if nobody answers.
+   * @param limit of bytes; fails with FST_PROX_CONTENT_TOO_LARGE above
+   */
+  readBody (limit: number): Promise<Buffer>
+}
+
+/** The response in place of a host's. Fields of the connection are left out. */
+export interface ExchangeAnswer {
+  readonly statusCode: number
+  readonly statusMessage?: string
+  readonly rawHeaders: readonly string[]
+  readonly body?: Readable | Buffer
+}
+
+/** A WebSocket in place of a host's: the client is accepted, and handed over. */
+export interface ExchangeSocketAnswer {
+  /** The subprotocol; `''`: none. */
+  readonly protocol: string
+  readonly socket: (client: WebSocket) => void
+}
+
+/**
+ * Answers in place of upstream hosts; `null` or nothing: the next one is asked, and then the host. What it throws goes
+ * to the error handler, and nothing is sent to the host.
+ */
+export type ExchangeAnswerer = (call: ExchangeCall) =>
+  | ExchangeAnswer | ExchangeSocketAnswer | null | undefined
+  | Promise<ExchangeAnswer | ExchangeSocketAnswer | null | undefined>
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /**
+     * Has every exchange with an upstream host handed out to a listener, from now on: for those who record.
+     * @example fastify.onExchange(({ url }) => ({ end: ({ timings }) => console.log(url, timings.end) }))
+     */
+    onExchange (listener: ExchangeListener): void
+
+    /**
+     * Has a function asked before every upstream host, from now on: for those who replay. What it answers goes through
+     * the route's `onResponse` as the host's response would, and is not handed out to `onExchange`.
+     * @example
+     * fastify.answerExchange(({ url }) => url === 'http://a.test/' ? { statusCode: 204, rawHeaders: [] } : null)
+     */
+    answerExchange (answerer: ExchangeAnswerer): void
+  }
+}

@@ -1,0 +1,57 @@
+/** Content codings (RFC 9110 8.4.1): which can be decoded, and the streams that do. */
+import { Transform } from 'node:stream'
+import type { Duplex } from 'node:stream'
+import * as zlib from 'node:zlib'
+
+const { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } = zlib
+
+/** In Node 22.15 and later. */
+const { createZstdDecompress } = zlib as { createZstdDecompress?: () => Duplex }
+
+const DECODERS = new Map<string, () => Duplex>([
+  ['gzip', createGunzip],
+  ['x-gzip', createGunzip],
+  ['deflate', inflate],
+  ['br', createBrotliDecompress],
+  ...(createZstdDecompress === undefined ? [] : [['zstd', createZstdDecompress] as const])
+])
+
+/** Codings in the order in which they were applied, or `null` when one of them is not known. */
+export function decodable (contentEncoding: string | string[]): string[] | null {
+  const codings = String(contentEncoding).toLowerCase().split(',').map((coding) => coding.trim())
+    .filter((coding) => coding !== '' && coding !== 'identity')
+  return codings.every(isDecodable) ? codings : null
+}
+
+export function isDecodable (coding: string): boolean {
+  return DECODERS.has(coding)
+}
+
+/** A decoder for each of the codings, in the order in which they are to be undone. */
+export function decodersOf (codings: readonly string[]): Duplex[] {
+  return [...codings].reverse().map((coding) => DECODERS.get(coding)!())
+}
+
+/** `deflate` is zlib (RFC 9110 8.4.1.2), and by the mistake of some servers deflate without it. */
+function inflate (): Duplex {
+  let inner: Duplex | null = null
+  return new Transform({
+    transform (this: Transform, chunk: Buffer, _encoding, callback) {
+      if (inner === null) {
+        inner = (chunk[0]! & 0x0f) === 0x08 ? createInflate() : createInflateRaw()
+        inner.on('data', (data: Buffer) => this.push(data))
+        inner.on('error', (err) => this.destroy(err))
+      }
+      inner.write(chunk, () => callback())
+    },
+    flush (callback) {
+      if (inner === null) return callback()
+      inner.on('end', () => callback())
+      inner.end()
+    },
+    destroy (err, callback) {
+      inner?.destroy()
+      callback(err)
+    }
+  })
+}
