@@ -121,7 +121,8 @@ t.test('NODE_OPTIONS has names with blanks in quotes, which Node reads', async (
   const NODE_OPTIONS = withPreload('--no-warnings', file)
   t.equal(withPreload(NODE_OPTIONS, file), NODE_OPTIONS)
   const { stdout } = await promisify(execFile)(process.execPath, ['-p', '"program"'], { env: { NODE_OPTIONS } })
-  t.equal(stdout, 'loaded\nprogram\n')
+  // Twice where tap has Node load modules in a thread, which reads NODE_OPTIONS too.
+  t.match(stdout, /^(?:loaded\n)+program\n$/)
 })
 
 t.test('a program of the same machine uses it', async (t) => {
