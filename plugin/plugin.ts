@@ -17,7 +17,7 @@ import { assertAtRoot, readOptions } from './options'
 import type { Settings } from './options'
 import { PrivateRoutes } from './routing/private-routes'
 import { ProxyHosts } from './routing/proxy-hosts'
-import { ProxyRouter, proxyOf } from './routing/proxy-router'
+import { credentialsOf, ProxyRouter, proxyOf } from './routing/proxy-router'
 import { addConnectRoute } from './server/connect-route'
 import { ConnectPolicy } from './server/policy'
 import { createProxyServer } from './server/proxy-server'
@@ -121,7 +121,8 @@ function registerHosts (
   hosts.addApps(fastify, proxyApps)
   if (downloadHost !== null) {
     const section = hosts.addName(downloadHost, 'downloadHost')
-    fastify.register(hosts.context(section, downloadApp({ ca, host: section.name })))
+    const app = downloadApp({ ca, host: section.name, credentialsOf: ({ raw }) => credentialsOf(raw) })
+    fastify.register(hosts.context(section, app))
     fastify.register(directNotice({ host: section.name }))
   }
 }

@@ -1,6 +1,8 @@
 /** Where clients reach the proxy itself, as far as this server can know. */
 import { Server as TLSServer } from 'node:tls'
 import type { FastifyRequest } from 'fastify'
+import type { ProxyCredentials } from '../../types/options'
+import { urlHost } from '../http/host'
 
 export interface ProxyAddress {
   /** `'https'` when clients speak TLS to the proxy itself. */
@@ -19,9 +21,21 @@ export const UNKNOWN_ADDRESS: ProxyAddress = {
   scheme: 'http', hostname: 'PROXY', port: 8080, authority: 'PROXY:8080', url: 'http://PROXY:8080'
 }
 
+/** Whether another device may reach the address: it is known, and not of this machine alone. */
+export function isReachable ({ hostname }: ProxyAddress): boolean {
+  return hostname !== UNKNOWN_ADDRESS.hostname && !/^(?:127\.|::1$|localhost$)/.test(hostname)
+}
+
+/** What goes into `HTTP_PROXY` for a client that has to say who it is. */
+export function urlWithCredentials (proxy: ProxyAddress, credentials: ProxyCredentials | null): string {
+  if (credentials === null) return proxy.url
+  const { username, password } = credentials
+  return `${proxy.scheme}://${encodeURIComponent(username)}:${encodeURIComponent(password)}@${proxy.authority}`
+}
+
 function proxyAddress (request: FastifyRequest, hostname: string, port: number): ProxyAddress {
   const scheme = proxyScheme(request)
-  const authority = `${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`
+  const authority = `${urlHost(hostname)}:${port}`
   return { scheme, hostname, port, authority, url: `${scheme}://${authority}` }
 }
 

@@ -1,8 +1,8 @@
-/** What the server says to those who ask it directly for what is there through the proxy alone. */
+/** Answers those who ask it directly for what is there through the proxy alone. */
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { UNKNOWN_ADDRESS, askedAddress } from './address'
-import { noticePage, noticeText } from './page'
+import { noticePage, noticeText } from './notice'
 import { TEXT, send, sendAutoConfiguration, sendPage } from './send'
 
 export interface DirectNoticeOptions {

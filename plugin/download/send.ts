@@ -1,7 +1,7 @@
-/** Responses of the download room, with the headers that all of them share. */
+/** Responses of the downloads, with the headers that all of them share. */
 import type { FastifyReply } from 'fastify'
 import type { ProxyAddress } from './address'
-import { contentSecurityPolicy } from './page'
+import { contentSecurityPolicy } from './html'
 import { autoConfiguration } from './scripts'
 
 export const TEXT = 'text/plain; charset=utf-8'
@@ -30,5 +30,6 @@ export function sendAutoConfiguration (reply: FastifyReply, proxy: ProxyAddress 
 
 /** Every line is a comment, so that a shell which runs this all the same does nothing. */
 export function sendNoAddress (reply: FastifyReply): FastifyReply {
-  return send(reply.code(501), TEXT, '# fastify-prox: this proxy is on a unix socket, which no proxy variable and no PAC file can name.\n')
+  return send(reply.code(501), TEXT,
+    '# fastify-prox: this proxy is on a unix socket, which no proxy variable and no PAC file can name.\n')
 }

@@ -24,6 +24,14 @@ const failures = new WeakMap<RawRequest, unknown>()
 /** Values of `Proxy-Authorization`, which hooks may see and routes may not. */
 const withheldCredentials = new WeakMap<RawRequest, string>()
 
+/** Credentials of requests and tunnels, valid ones where the resolver asks for them. */
+const acceptedCredentials = new WeakMap<RawRequest, ProxyCredentials>()
+
+/** The credentials that came with a request or its tunnel, valid ones where the resolver asks for them. */
+export function credentialsOf (raw: RawRequest): ProxyCredentials | null {
+  return acceptedCredentials.get(raw) ?? null
+}
+
 /** What `request.proxy` holds for a raw request. */
 export function proxyOf (raw: RawRequest): ProxyRequest | null {
   return (raw as ProxiedRequest)[kProxy] ?? null
@@ -115,6 +123,7 @@ export class ProxyRouter {
     const { raw, origin, path, context } = arrival
     const { routes, resolver } = this.#options
     const section = this.#begin(arrival)
+    if (context.credentials !== null) acceptedCredentials.set(raw, context.credentials)
     if (section !== undefined) return routes.tryRoute(section, raw, path)
     try {
       const resolved = resolver(origin.url + path, context)

@@ -184,7 +184,8 @@ function hostile (ca: CertificateAuthority): PublicCertificate {
     certificateDer: ca.certificateDer,
     fingerprint256: ca.fingerprint256,
     notAfter: ca.notAfter,
-    pkcs12: () => ca.pkcs12()
+    pkcs12: () => ca.pkcs12(),
+    certificate: (host) => ca.certificate(host)
   }
 }
 
@@ -199,7 +200,7 @@ t.test('the page', async (t) => {
   t.equal(headers['referrer-policy'], 'no-referrer')
   t.match(page, /^<!doctype html>\n<html lang="en">/)
   t.match(page, `<title>${ca.name} · ${HOST}</title>`)
-  t.match(page.replaceAll('<wbr>', ''), `<code>${ca.fingerprint256}</code>`)
+  t.match(page.replaceAll('<wbr>', ''), `<code class="fingerprint">${ca.fingerprint256}</code>`)
   t.match(page, `<time datetime="${ca.notAfter.toISOString()}">`)
   t.match(page, 'unique to this server')
   for (const file of ['pem', 'cer', 'p12', 'mobileconfig']) t.match(page, `<a href="/download/${file}">`)
@@ -220,10 +221,13 @@ t.test('the page loads its own style, the probe, and nothing else', async (t) =>
   const [style, ...more] = [...page.matchAll(/<style>(.*?)<\/style>/gs)].map((match) => match[1] as string)
   t.strictSame(more, [])
   const probe = 'https://ca.example/download/trusted.css'
-  t.equal(headers['content-security-policy'], "default-src 'none'; style-src " +
-    `'sha256-${createHash('sha256').update(style as string).digest('base64')}' ${probe}; ` +
+  const [script, ...moreScripts] = [...page.matchAll(/<script>(.*?)<\/script>/gs)].map((match) => match[1] as string)
+  t.strictSame(moreScripts, [])
+  const hash = (text?: string): string => `'sha256-${createHash('sha256').update(text as string).digest('base64')}'`
+  t.equal(headers['content-security-policy'], `default-src 'none'; script-src ${hash(script)}; ` +
+    `style-src ${hash(style)} ${probe}; ` +
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-  t.notMatch(page, /<script|<img|<iframe|\son\w+=|\sstyle=/)
+  t.notMatch(page, /<script[^>]|<img|<iframe|\son\w+=|\sstyle=/)
   t.strictSame([...page.matchAll(/<link[^>]*>/g)].map(String), ['<link rel="icon" href="data:,">', `<link rel="stylesheet" href="${probe}">`])
   const css = await ask(app, '/download/trusted.css')
   t.equal(css.headers['content-type'], 'text/css; charset=utf-8')
@@ -235,7 +239,7 @@ t.test('the name of a CA is escaped', async (t) => {
   const page = (await ask(app, '/download')).body.toString()
   t.ok(page.includes(`<title>${ESCAPED} · ${HOST}</title>`))
   t.ok(page.includes(`<dd>${ESCAPED}</dd>`))
-  t.notMatch(page, '<script>')
+  t.equal(page.split('<script').length, 2, 'the only script is the one of the page')
   const profile = (await ask(app, '/download/mobileconfig')).body.toString()
   t.equal(profile.split(`<string>${ESCAPED}</string>`).length, 3)
   t.notMatch((await ask(app, '/download/env')).body.toString(), '</title>')
@@ -247,7 +251,7 @@ t.test('shell lines', async (t) => {
   const script = (await ask(app, '/download/env')).body.toString()
   const shell = async (cache: string): Promise<{ stdout: string, stderr: string }> => {
     const command = 'set -eu; eval "$(cat "$SCRIPT")"; env'
-    return await promisify(execFile)('sh', ['-c', command], { env: { PATH: process.env.PATH, HOME: '/nowhere', XDG_CACHE_HOME: cache, SCRIPT: join(t.testdirName, 'env') } })
+    return await promisify(execFile)('sh', ['-c', command], { env: { PATH: process.env.PATH, HOME: '/nowhere', NO_PROXY: '*', no_proxy: 'localhost', XDG_CACHE_HOME: cache, SCRIPT: join(t.testdirName, 'env') } })
   }
   const directory = t.testdir({ env: script, file: '' })
 
@@ -256,6 +260,7 @@ t.test('shell lines', async (t) => {
   t.equal(stderr, '')
   const env = Object.fromEntries(stdout.split('\n').map((line) => line.split(/=(.*)/s)))
   for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy']) t.equal(env[name], `http://127.0.0.1:${portOf(app)}`, name)
+  for (const name of ['NO_PROXY', 'no_proxy', 'npm_config_noproxy']) t.equal(env[name], '', name)
   t.equal(env.NODE_USE_ENV_PROXY, '1')
   const file = env.NODE_EXTRA_CA_CERTS as string
   t.equal(file, `${cache}/fastify-prox/ca-${createHash('sha256').update(ca.certificateDer).digest('hex').slice(0, 16)}.pem`)
@@ -270,7 +275,7 @@ t.test('shell lines', async (t) => {
 
   const refused = await shell(join(directory, 'file'))
   t.match(refused.stderr, /could not be written, so nothing is set\n$/)
-  t.notMatch(refused.stdout, /PROXY=|CERT/)
+  t.notMatch(refused.stdout, /HTTPS?_PROXY=|CERT/)
 })
 
 async function autoConfigurationOf (t: Test, answer: Promise<Answer>): Promise<unknown> {
@@ -353,6 +358,41 @@ t.test('through the proxy', async (t) => {
   })
 })
 
+t.test('shell lines of a proxy that asks for credentials', async (t) => {
+  const app = Fastify()
+  app.register(fastifyProx, {
+    resolver: fastifyProx.proxyAuthResolver({ validate: (_username, password) => password === 'p@ß:/\'$(x)' }),
+    ca: { store: new Map() }
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  t.teardown(() => app.close())
+  const userinfo = "jürgen:p@ß:/'$(x)"
+  const url = `'http://j%C3%BCrgen:p%40%C3%9F%3A%2F'\\''%24(x)@127.0.0.1:${portOf(app)}'`
+  for (const encoding of ['utf8', 'latin1'] as const) {
+    const headers = { 'proxy-authorization': `Basic ${Buffer.from(userinfo, encoding).toString('base64')}` }
+    const script = (await ask(app, `http://${HOST}/download/env`, { headers })).body.toString()
+    t.match(script, `export HTTPS_PROXY=${url}\n`, encoding)
+    const foreign = { ...headers, origin: 'https://example.com' }
+    const forScripts = (await ask(app, `http://${HOST}/download/env`, { headers: foreign })).body.toString()
+    t.match(forScripts, `export HTTPS_PROXY=http://127.0.0.1:${portOf(app)}\n`, 'a script of another site')
+    const page = (await ask(app, `http://${HOST}/download`, { headers })).body.toString().replaceAll(/<\/?i>/g, '')
+    t.match(page, `http://j%C3%BCrgen:PASSWORD@127.0.0.1:${portOf(app)}`)
+    t.notMatch(page, '%24(x)', 'the page shows no password')
+    const pac = (await ask(app, `http://${HOST}/proxy.pac`, { headers })).body.toString()
+    t.match(pac, `return "PROXY 127.0.0.1:${portOf(app)}"`)
+
+    const connect = http.request({
+      host: '127.0.0.1', port: portOf(app), method: 'CONNECT', path: `${HOST}:443`, headers, agent: false
+    }).end()
+    const [, socket] = await once(connect, 'connect') as [http.IncomingMessage, net.Socket]
+    const secure = tls.connect({ socket, servername: HOST, ca: app.proxyCA.certificatePem })
+    const tunnelled = await answerOf(https.request(`https://${HOST}/download/env`, { createConnection: () => secure }))
+    t.match(tunnelled.body.toString(), `export HTTPS_PROXY=${url}\n`, 'in a tunnel, too')
+    secure.destroy()
+  }
+  t.equal((await ask(app, `http://${HOST}/download/env`)).status, 407)
+})
+
 t.test('asked directly', async (t) => {
   const listen = async (t: Test, setUp: (app: FastifyInstance) => void = () => {}): Promise<FastifyInstance> => {
     const app = Fastify()
@@ -368,7 +408,7 @@ t.test('asked directly', async (t) => {
     t.equal(headers.vary, 'accept')
     t.equal(headers['content-type'], 'text/html; charset=utf-8')
     t.equal(headers['cache-control'], 'no-store')
-    t.match(headers['content-security-policy'], /^default-src 'none'; style-src 'sha256-[^']+'; img-src data:; /)
+    t.match(headers['content-security-policy'], /^default-src 'none'; script-src 'sha256-[^']+'; style-src 'sha256-[^']+'; img-src data:; /)
     const page = body.toString()
     t.match(page, '<h1>This is a proxy, and you asked it directly</h1>')
     t.match(page, 'Nothing is broken')
