@@ -32,7 +32,7 @@ async function makeAuthority (keyType: 'ec' | 'rsa' = 'ec'): Promise<{ ca: Certi
   return { ca, key: key as string }
 }
 
-/** The download room alone, listening, as the proxy host that `request.proxy` would tell of. */
+/** The download app alone, listening, as the proxy host that `request.proxy` would tell of. */
 async function serve (t: Test, plugin: FastifyPluginAsync, app: FastifyInstance = Fastify(), listen: FastifyListenOptions = { port: 0, host: '127.0.0.1' }): Promise<FastifyInstance> {
   app.decorateRequest('proxy', null)
   app.register(plugin)
@@ -287,16 +287,16 @@ async function autoConfigurationOf (t: Test, answer: Promise<Answer>): Promise<u
 
 t.test('the address is the one that the client reached', async (t) => {
   const { ca } = await makeAuthority()
-  const room = downloadApp({ ca, host: HOST })
+  const download = downloadApp({ ca, host: HOST })
 
   t.test('IPv4', async (t) => {
-    const app = await serve(t, room)
+    const app = await serve(t, download)
     t.equal(await autoConfigurationOf(t, ask(app, '/proxy.pac')), `PROXY 127.0.0.1:${portOf(app)}`)
   })
 
   const noIPv6 = !Object.values(networkInterfaces()).flat().some((address) => address?.family === 'IPv6') && 'this machine has no IPv6'
   t.test('IPv6, and IPv4 on a dual-stack socket', { skip: noIPv6 }, async (t) => {
-    const app = await serve(t, room, Fastify(), { port: 0, host: '::' })
+    const app = await serve(t, download, Fastify(), { port: 0, host: '::' })
     const port = portOf(app)
     t.equal(await autoConfigurationOf(t, ask(app, '/proxy.pac', { host: '::1' })), `PROXY [::1]:${port}`)
     t.match((await ask(app, '/download/env', { host: '::1' })).body.toString(), `export HTTPS_PROXY='http://[::1]:${port}'\n`)
@@ -307,7 +307,7 @@ t.test('the address is the one that the client reached', async (t) => {
     const app = Fastify({
       https: { SNICallback: (name, done) => { ca.secureContext(name).then((context) => done(null, context), done) } }
     })
-    await serve(t, room, app as unknown as FastifyInstance)
+    await serve(t, download, app as unknown as FastifyInstance)
     const options = { host: '127.0.0.1', servername: 'proxy.example', port: portOf(app as unknown as FastifyInstance), ca: ca.certificatePem, agent: false }
     const get = (path: string): Promise<Answer> => answerOf(https.request({ ...options, path }))
     t.equal(await autoConfigurationOf(t, get('/proxy.pac')), `HTTPS 127.0.0.1:${options.port}`)
@@ -316,7 +316,7 @@ t.test('the address is the one that the client reached', async (t) => {
 
   t.test('a unix socket has none', async (t) => {
     const socketPath = await temporarySocket(t)
-    await serve(t, room, Fastify(), { path: socketPath })
+    await serve(t, download, Fastify(), { path: socketPath })
     const get = (path: string): Promise<Answer> => answerOf(http.request({ socketPath, path, agent: false }))
     for (const path of ['/download/env', '/proxy.pac']) {
       const { status, headers, body } = await get(path)
