@@ -61,9 +61,9 @@ export async function dial (target: DialTarget, options: DialOptions): Promise<D
 
 /** The addresses of a host, every one of which may be connected to. */
 export async function resolveAllowed (
-  target: DialTarget, { guard, timeout, lookup = systemLookup }: DialOptions
+  target: DialTarget, { guard, timeout, lookup = systemLookup, signal }: DialOptions
 ): Promise<LookupAddress[]> {
-  const addresses = await withTimeout(resolve(target.hostname, lookup), timeout, target.hostname)
+  const addresses = await withLimits(resolve(target.hostname, lookup), timeout, target.hostname, signal)
   await guard.assertAllowed(addresses.map(({ address }) => address), target)
   return addresses
 }
@@ -103,12 +103,26 @@ async function connectedSocket (socket: Socket, { hostname, port }: DialTarget, 
   })
 }
 
-async function withTimeout<T> (promise: Promise<T>, timeout: number, hostname: string): Promise<T> {
-  let timer: NodeJS.Timeout
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new FST_PROX_UPSTREAM_TIMEOUT(hostname, 'resolve')), timeout)
+async function withLimits<T> (
+  promise: Promise<T>, timeout: number, hostname: string, signal: AbortSignal | undefined
+): Promise<T> {
+  return await new Promise<T>((resolve, reject) => {
+    const settle = (): void => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+    }
+    const onAbort = (): void => {
+      settle()
+      reject(signal!.reason)
+    }
+    const timer = setTimeout(() => {
+      settle()
+      reject(new FST_PROX_UPSTREAM_TIMEOUT(hostname, 'resolve'))
+    }, timeout)
+    signal?.addEventListener('abort', onAbort)
+    if (signal?.aborted) onAbort()
+    promise.then(resolve, reject).finally(settle)
   })
-  return await Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
 
 /** What a failed connection is called; that of several addresses is an AggregateError without a message. */

@@ -67,9 +67,9 @@ export class Dialer {
     if (isIP(literal) !== 0) await this.#settings.guard.assertAllowed([literal], target)
   }
 
-  async #addressOf (target: DialTarget, { deadline }: DialLimits): Promise<string> {
+  async #addressOf (target: DialTarget, limits: DialLimits): Promise<string> {
     const { guard, lookup } = this.#settings
-    const [first] = await resolveAllowed(target, { guard, lookup, timeout: left(deadline) })
+    const [first] = await resolveAllowed(target, { ...limits, guard, lookup, timeout: left(limits.deadline) })
     return first!.address
   }
 
