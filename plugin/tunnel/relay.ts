@@ -122,8 +122,10 @@ class Relay {
 
 /** Has a peer see that what it got is not whole: an end would say that it is. */
 function reset (socket: Socket): void {
-  // TLS has none, neither have unix sockets.
-  if (socket instanceof TLSSocket || socket.remoteAddress === undefined) socket.destroy()
+  // What is being shut down is not reset by libuv, and Node would never close it (20 to 26).
+  const isShuttingDown = socket.writableEnded && !socket.writableFinished
+  // TLS has no resets, neither have unix sockets.
+  if (isShuttingDown || socket instanceof TLSSocket || socket.remoteAddress === undefined) socket.destroy()
   else socket.resetAndDestroy()
 }
 

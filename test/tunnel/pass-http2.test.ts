@@ -18,7 +18,9 @@ interface Opened {
 async function startHttp2 (t: Test, prox: fastifyProx.FastifyProxOptions = {}): Promise<Opened> {
   const ca = await fastifyProx.CertificateAuthority.load({ store: new Map() })
   const { key, cert } = await ca.issue('localhost')
-  const proxy = await startPassing(t, {}, { fastify: { http2: true, https: { key, cert, allowHTTP1: true } }, prox: { ca, ...prox } })
+  const proxy = await startPassing(
+    t, {}, { fastify: { http2: true, https: { key, cert, allowHTTP1: true } }, prox: { ca, ...prox } }
+  )
   const session = http2.connect(`https://localhost:${proxy.port}`, { ca: ca.certificatePem, host: LOOPBACK })
   session.on('error', () => {})
   t.teardown(() => session.destroy())

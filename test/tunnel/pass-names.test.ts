@@ -12,7 +12,9 @@ import { ask, h2, recorded, until } from './support'
 import type { HandshakeFailed, TunnelClosed, TunnelOpened } from '../../types/events'
 
 /** Resolves every name to the loopback. */
-const toLoopback: fastifyProx.PassOptions['lookup'] = (_hostname, _options, callback) => callback(null, [{ address: '127.0.0.1', family: 4 }])
+const toLoopback: fastifyProx.PassOptions['lookup'] = (_hostname, _options, callback) => callback(
+  null, [{ address: '127.0.0.1', family: 4 }]
+)
 
 const PASSED = fastifyProx.pass({ allow: LOCAL, lookup: toLoopback })
 
@@ -43,27 +45,39 @@ t.test('another server name is asked about: it may pass, be intercepted, or be r
   const closed = recorded<TunnelClosed>(t, 'tunnel:closed')
   const failed = recorded<HandshakeFailed>(t, 'handshake:failed')
   const site = await startSite(t, 'the real site', ['a.test', 'passed.test'])
-  const decisions: Record<string, number | fastifyProx.Pass> = { 'a.test': PASSED, 'passed.test': PASSED, 'refused.test': 403 }
+  const decisions: Record<string, number | fastifyProx.Pass> = {
+    'a.test': PASSED, 'passed.test': PASSED, 'refused.test': 403
+  }
   const { proxy, asked } = await startPolicy(t, (hostname) => decisions[hostname])
   const authority = `a.test:${site.port}`
   const { certificatePem } = proxy.app.proxyCA
 
-  const same = await secure(t, (await proxy.tunnel(authority)).detach(), authority, { ca: site.root, servername: 'A.test' })
+  const same = await secure(
+    t, (await proxy.tunnel(authority)).detach(), authority, { ca: site.root, servername: 'A.test' }
+  )
   t.equal((await same.ask('GET', '/', { connection: 'close' })).body, 'the real site')
   t.strictSame(asked.splice(0), [`${authority} null CONNECT`], 'the host of the CONNECT is not asked about again')
 
-  const other = await secure(t, (await proxy.tunnel(authority)).detach(), authority, { ca: site.root, servername: 'passed.test' })
+  const other = await secure(
+    t, (await proxy.tunnel(authority)).detach(), authority, { ca: site.root, servername: 'passed.test' }
+  )
   t.equal((await other.ask('GET', '/', { connection: 'close' })).body, 'the real site')
   t.strictSame(asked.splice(0), [`${authority} null CONNECT`, `passed.test:${site.port} passed.test tunnel`])
   t.strictSame((await Promise.all([closed.next(), closed.next()])).map(({ passed }) => passed), [true, true])
 
-  const ours = await secure(t, (await proxy.tunnel(authority)).detach(), authority, { ca: certificatePem, servername: 'mine.test' })
-  t.match(JSON.parse((await ours.ask('GET', '/b', { host: 'mine.test', connection: 'close' })).body), { url: `https://mine.test:${site.port}/b` })
+  const ours = await secure(
+    t, (await proxy.tunnel(authority)).detach(), authority, { ca: certificatePem, servername: 'mine.test' }
+  )
+  t.match(JSON.parse(
+    (await ours.ask('GET', '/b', { host: 'mine.test', connection: 'close' })).body
+  ), { url: `https://mine.test:${site.port}/b` })
   t.strictSame(asked.splice(0), [`${authority} null CONNECT`, `mine.test:${site.port} mine.test tunnel`], 'once')
   t.match(await closed.next(), { passed: false, requests: 1 })
 
   t.equal(await failure(proxy, authority, 'refused.test'), 'ERR_SSL_TLSV1_ALERT_ACCESS_DENIED')
-  t.match(await failed.next(), { authority, servername: 'refused.test', code: 'FST_PROX_CONNECT_REFUSED', refused: false, advice: null })
+  t.match(await failed.next(), {
+    authority, servername: 'refused.test', code: 'FST_PROX_CONNECT_REFUSED', refused: false, advice: null
+  })
   t.match(await closed.next(), { passed: true, code: 'FST_PROX_CONNECT_REFUSED', reason: /^not passed: / })
   t.strictSame(opened.messages.map(({ passed }) => passed), [true, true, true, true])
   await until(() => site.sockets.size === 0)
@@ -107,15 +121,21 @@ t.test('a tunnel that is to be intercepted passes a server name that the policy 
   const closed = recorded<TunnelClosed>(t, 'tunnel:closed')
   const site = await startSite(t, 'the real site', ['passed.test'])
   const { proxy, asked } = await startPolicy(t, (hostname) => hostname === 'passed.test' ? PASSED : undefined)
-  const client = await secure(t, (await proxy.tunnel(`127.0.0.1:${site.port}`)).detach(), 'passed.test:443', { ca: site.root })
+  const client = await secure(
+    t, (await proxy.tunnel(`127.0.0.1:${site.port}`)).detach(), 'passed.test:443', { ca: site.root }
+  )
   t.equal((await client.ask('GET', '/', { connection: 'close' })).body, 'the real site')
   t.match(await closed.next(), { passed: true })
   t.strictSame(asked, [`127.0.0.1:${site.port} null CONNECT`, `passed.test:${site.port} passed.test tunnel`])
   t.equal(await failure(proxy, '127.0.0.1:1', 'passed.test'), 'ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR')
-  t.match(await closed.next(), { code: 'FST_PROX_UPSTREAM_UNREACHABLE', reason: /^not passed: No connection to passed\.test:1/ })
+  t.match(await closed.next(), {
+    code: 'FST_PROX_UPSTREAM_UNREACHABLE', reason: /^not passed: No connection to passed\.test:1/
+  })
 })
 
-t.test('a private address behind such a name is refused, and a client that leaves meanwhile is forgotten', async (t) => {
+t.test('a private address behind such a name is refused, and a client that leaves meanwhile is forgotten', async (
+  t
+) => {
   const closed = recorded<TunnelClosed>(t, 'tunnel:closed')
   let asked = (): void => {}
   const looking = new Promise<void>((resolve) => { asked = resolve })

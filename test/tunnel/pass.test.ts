@@ -54,7 +54,9 @@ t.test('programs verify the real site', { skip: have('curl openssl') }, async (t
   const url = `https://localhost:${site.port}/`
   const curl = ['-sS', '-x', `127.0.0.1:${proxy.port}`, '--noproxy', '', url]
   t.same(await run('curl', ['--cacert', `${directory}/root.pem`, ...curl]), { code: 0, output: 'the real site' })
-  t.equal((await run('curl', ['--cacert', `${directory}/proxy.pem`, ...curl])).code, 60, 'and not what this CA has signed')
+  t.equal(
+    (await run('curl', ['--cacert', `${directory}/proxy.pem`, ...curl])).code, 60, 'and not what this CA has signed'
+  )
   const { output } = await run('openssl', [
     's_client', '-proxy', `127.0.0.1:${proxy.port}`, '-connect', `localhost:${site.port}`, '-servername', 'localhost',
     '-CAfile', `${directory}/root.pem`, '-verify_return_error', '-verify_hostname', 'localhost'
@@ -83,7 +85,9 @@ t.test('every protocol passes, also one in which the host speaks first', async (
 })
 
 t.test('nothing is passed through without that word', async (t) => {
-  const proxy = await startPassing(t, {}, { prox: { onConnect: (() => ({ allow: 'public', timeout: 1, via: false })) as never } })
+  const proxy = await startPassing(
+    t, {}, { prox: { onConnect: (() => ({ allow: 'public', timeout: 1, via: false })) as never } }
+  )
   const { response } = await proxy.connect('localhost:1')
   t.match(response, { status: 500, body: /FST_PROX_BAD_DECISION.*pass\(\) or nothing/ })
 })
@@ -104,8 +108,13 @@ t.test('the host is dialled before the CONNECT is answered', async (t) => {
   t.strictSame(await ask('slow.test:443'), [504, 'FST_PROX_UPSTREAM_TIMEOUT'])
   t.strictSame(await ask('10.0.0.1:443'), [403, 'FST_PROX_ADDRESS_REFUSED'])
   t.equal((await proxy.connect(`localhost.test:${free}`)).response.status, 200)
-  const failures = [...new Set(proxy.log.lines.filter(({ err }) => err !== undefined).map(({ err }) => (err as Error).message))]
-  t.match(failures, [/unknown.test cannot be resolved/, /No connection to localhost.test:1: ECONNREFUSED/, /slow.test took too long \(resolve\)/, /10.0.0.1 is 10.0.0.1/])
+  const failures = [
+    ...new Set(proxy.log.lines.filter(({ err }) => err !== undefined).map(({ err }) => (err as Error).message))
+  ]
+  t.match(failures, [
+    /unknown.test cannot be resolved/, /No connection to localhost.test:1: ECONNREFUSED/,
+    /slow.test took too long \(resolve\)/, /10.0.0.1 is 10.0.0.1/
+  ])
 })
 
 t.test('an address that is not allowed is refused, in every form', async (t) => {
@@ -119,14 +128,20 @@ t.test('an address that is not allowed is refused, in every form', async (t) => 
   const host = await startHost(t, () => { dialled++ })
   const proxy = await startPassing(t, { allow: 'public', lookup: lookupIn(names) })
   const forms = [
-    ...Object.keys(names), '127.0.0.1', '0.0.0.0', '10.0.0.1', '172.16.0.1', '192.168.0.1', '100.64.0.1', '169.254.169.254', '224.0.0.1',
+    ...Object.keys(
+      names
+    ), '127.0.0.1', '0.0.0.0', '10.0.0.1', '172.16.0.1', '192.168.0.1', '100.64.0.1', '169.254.169.254', '224.0.0.1',
     '[::1]', '[::]', '[::ffff:127.0.0.1]', '[64:ff9b::7f00:1]', '[2002:7f00:1::]', '[fd00::1]', '[fe80::1]', '[ff02::1]'
   ]
   for (const form of forms) {
     const { response } = await proxy.connect(`${form}:${host.port}`)
     t.match(response, { status: 403, body: /FST_PROX_ADDRESS_REFUSED/ }, form)
   }
-  for (const form of ['127.1', '2130706433', '0x7f000001', '0177.0.0.1']) t.equal((await proxy.connect(`${form}:${host.port}`)).response.status, 400, form)
+  for (const form of ['127.1', '2130706433', '0x7f000001', '0177.0.0.1']) {
+    t.equal(
+      (await proxy.connect(`${form}:${host.port}`)).response.status, 400, form
+    )
+  }
   t.equal(dialled, 0)
 })
 
@@ -143,7 +158,9 @@ t.test('the address that was checked is the one that is dialled, whatever the DN
   const host = await startHost(t, (socket) => socket.end('the host'))
   const answers = [['127.0.0.1'], ['10.0.0.1'], ['127.0.0.1']]
   let asked = 0
-  const lookup: fastifyProx.PassOptions['lookup'] = (_hostname, options, callback) => lookupIn({ name: answers[asked++]! })('name', options, callback)
+  const lookup: fastifyProx.PassOptions['lookup'] = (
+    _hostname, options, callback
+  ) => lookupIn({ name: answers[asked++]! })('name', options, callback)
   const proxy = await startPassing(t, { lookup })
   t.equal(await (await proxy.tunnel(`a.test:${host.port}`)).closed(), 'the host')
   t.equal(asked, 1, 'one look-up')
@@ -157,11 +174,15 @@ t.test('a function allows, by name and address', async (t) => {
     seen.push([addresses, hostname, port])
     return hostname === 'good.test'
   }
-  const proxy = await startPassing(t, { allow, lookup: lookupIn({ 'good.test': ['127.0.0.1'], 'bad.test': ['127.0.0.1'] }) })
+  const proxy = await startPassing(
+    t, { allow, lookup: lookupIn({ 'good.test': ['127.0.0.1'], 'bad.test': ['127.0.0.1'] }) }
+  )
   t.equal(await (await proxy.tunnel(`good.test:${host.port}`)).closed(), 'the host')
   t.equal((await proxy.connect(`bad.test:${host.port}`)).response.status, 403)
   t.equal((await proxy.connect(`[::1]:${host.port}`)).response.status, 403)
-  t.strictSame(seen, [[['127.0.0.1'], 'good.test', host.port], [['127.0.0.1'], 'bad.test', host.port], [['::1'], '::1', host.port]])
+  t.strictSame(
+    seen, [[['127.0.0.1'], 'good.test', host.port], [['127.0.0.1'], 'bad.test', host.port], [['::1'], '::1', host.port]]
+  )
 })
 
 t.test('by an upstream proxy', async (t) => {
@@ -185,7 +206,9 @@ t.test('by an upstream proxy', async (t) => {
     return await (await proxy.tunnel(authority)).closed()
   }
   t.equal(await answered(by), 'the host')
-  t.equal(await answered(({ hostname, port }) => hostname === '127.0.0.1' && port === host.port ? new URL(by) : null), 'the host')
+  t.equal(await answered(
+    ({ hostname, port }) => hostname === '127.0.0.1' && port === host.port ? new URL(by) : null
+  ), 'the host')
   const { https_proxy: before, no_proxy: excepted } = process.env
   t.teardown(() => Object.assign(process.env, { https_proxy: before ?? '', no_proxy: excepted ?? '' }))
   Object.assign(process.env, { https_proxy: by, no_proxy: '' })
@@ -197,7 +220,9 @@ t.test('by an upstream proxy', async (t) => {
   t.match(response, { status: 502, body: /FST_PROX_UPSTREAM_PROXY.*407/ })
   t.notMatch(response.body, /wrong/)
   const secured = await startPassing(t, { via: `https://127.0.0.1:${(await startSite(t, '')).port}` })
-  t.match((await secured.connect(authority)).response, { status: 502, body: /FST_PROX_UPSTREAM_TLS/ }, 'whose certificate is verified')
+  t.match((await secured.connect(authority)).response, {
+    status: 502, body: /FST_PROX_UPSTREAM_TLS/
+  }, 'whose certificate is verified')
 })
 
 t.test('each side may go on when the other has ended its own', async (t) => {
@@ -288,7 +313,9 @@ t.test('a reset of one side reaches the other as one', async (t) => {
 t.test('timeouts.passIdle ends a tunnel on which nothing moves', async (t) => {
   const closed = recorded<TunnelClosed>(t, 'tunnel:closed')
   const host = await startHost(t, (socket) => socket.pipe(socket))
-  const proxy = await startPassing(t, {}, { prox: { timeouts: { passIdle: 60, firstByte: 10, idle: 10, handshake: 10 } } })
+  const proxy = await startPassing(
+    t, {}, { prox: { timeouts: { passIdle: 60, firstByte: 10, idle: 10, handshake: 10 } } }
+  )
   const silent = await proxy.tunnel(`127.0.0.1:${host.port}`)
   const busy = await proxy.tunnel(`127.0.0.1:${host.port}`)
   let sent = 0
@@ -410,7 +437,13 @@ t.test('a connection to the proxy by TLS', async (t: Test) => {
     socket.on('data', (bytes) => socket.write(bytes))
     socket.on('end', () => socket.end('end'))
   })
-  const proxy = await startPassing(t, {}, { fastify: { https: { key, cert } }, prox: { ca }, secure: { ca: ca.certificatePem, servername: 'localhost', allowHalfOpen: true } as never })
+  const proxy = await startPassing(t, {}, {
+    fastify: { https: { key, cert } },
+    prox: { ca },
+    secure: {
+      ca: ca.certificatePem, servername: 'localhost', allowHalfOpen: true
+    } as never
+  })
   const client = await proxy.tunnel(`127.0.0.1:${host.port}`)
   client.write('hello')
   t.equal(await client.read(5), 'hello')
@@ -423,7 +456,9 @@ t.test('a connection to the proxy by TLS', async (t: Test) => {
 })
 
 t.test('takes no other options', async (t) => {
-  for (const options of [{ allow: 'private' }, { allow: ['a b'] }, { via: 'nonsense' }, { timeout: -1 }, { lookup: 5 }, { alow: [] }]) {
+  for (const options of [
+    { allow: 'private' }, { allow: ['a b'] }, { via: 'nonsense' }, { timeout: -1 }, { lookup: 5 }, { alow: [] }
+  ]) {
     t.throws(() => pass(options as never), { code: /FST_PROX_(?:INVALID|UNKNOWN)_OPTION/ }, JSON.stringify(options))
   }
   t.equal(pass(), pass(), 'one decision for all that want the defaults')

@@ -1,7 +1,7 @@
 /**
  * Proxies that pass tunnels through, and the hosts behind them.
  *
- *   const host = await startHost(t, (socket) => { … })          a TCP server on the loopback; `host.port`, `host.sockets`
+ *   const host = await startHost(t, (socket) => { … })      a TCP server on the loopback: `host.port`, `host.sockets`
  *   const site = await startSite(t, 'answer')                   HTTPS by a private root: `site.port`, `site.root`
  *   const proxy = await startPassing(t)                         passes everything on the loopback
  */
@@ -25,7 +25,9 @@ export interface Host {
 }
 
 /** Ends what it has when the test ends. Sockets keep their side open when the other one has ended. */
-export async function startHost (t: Test, listener: (socket: net.Socket) => void, server = net.createServer({ allowHalfOpen: true })): Promise<Host> {
+export async function startHost (
+  t: Test, listener: (socket: net.Socket) => void, server = net.createServer({ allowHalfOpen: true })
+): Promise<Host> {
   const sockets = new Set<net.Socket>()
   server.on('connection', (socket: net.Socket) => {
     sockets.add(socket)
@@ -48,11 +50,15 @@ export async function startSite (t: Test, body: string, names = ['localhost']): 
   const ca = await (authority ??= CertificateAuthority.load({ store: new Map(), name: 'The root of the real site' }))
   const contexts = new Map(await Promise.all(names.map(async (name) => [name, await ca.secureContext(name)] as const)))
   const { key, cert } = await ca.issue(names[0]!)
-  const server = https.createServer({ key, cert, SNICallback: (name, callback) => callback(null, contexts.get(name)) }, (_request, response) => response.end(body))
+  const server = https.createServer({
+    key, cert, SNICallback: (name, callback) => callback(null, contexts.get(name))
+  }, (_request, response) => response.end(body))
   return { ...await startHost(t, () => {}, server), root: ca.certificatePem }
 }
 
-export async function startPassing (t: Test, options: fastifyProx.PassOptions = {}, more: ProxyOptions = {}): Promise<Proxy> {
+export async function startPassing (
+  t: Test, options: fastifyProx.PassOptions = {}, more: ProxyOptions = {}
+): Promise<Proxy> {
   const decision = fastifyProx.pass({ allow: LOCAL, ...options })
   return await start(t, { ...more, prox: { ...PROX, onConnect: () => decision, ...more.prox } }, echo)
 }
