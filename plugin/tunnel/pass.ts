@@ -97,10 +97,6 @@ export class PassDialer {
       const { socket } = await this.#dialerOf(decision).dial(target, proxy, { deadline, signal, allowHalfOpen: true })
       // Who relays hears of errors by itself.
       socket.on('error', () => {})
-      if (signal.aborted) {
-        socket.destroy()
-        return null
-      }
       this.#track(socket)
       return socket
     } catch (err) {

@@ -74,8 +74,6 @@ class Relay {
     tunnel.socket.allowHalfOpen = true
     tunnel.socket.on('error', this.#onClientError).on('close', this.#onClientClose)
     upstream.on('error', this.#onUpstreamError).on('end', this.#onUpstreamEnd).on('close', this.#onUpstreamClose)
-    // Before anybody listened.
-    if (upstream.destroyed) this.#onUpstreamClose()
   }
 
   fromUpstream (): void {

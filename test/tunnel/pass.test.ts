@@ -253,7 +253,7 @@ t.test('each side may go on when the other has ended its own', async (t) => {
 })
 
 t.test('who is slow holds the other back, and nothing is lost', async (t) => {
-  const content = randomBytes(8 * MEGABYTE)
+  const content = randomBytes(16 * MEGABYTE)
   const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
   let host: net.Socket | undefined
   const { port } = await startHost(t, (socket) => { host = socket })
@@ -382,6 +382,23 @@ t.test('fastify.close() leaves them the grace period', async (t) => {
   await (await never).log.next(/incoming request/)
   await (await never).app.close()
   t.equal(await dialling.closed(), '', 'one that waits for its host ends')
+
+  let answer = (): void => {}
+  let ask = (): void => {}
+  const asked = new Promise<void>((resolve) => { ask = resolve })
+  const slow = await startPassing(t, {
+    lookup: (_hostname, _options, callback) => {
+      answer = () => callback(null, [{ address: '127.0.0.1', family: 4 }])
+      ask()
+    }
+  })
+  const late = await slow.client()
+  late.write(`CONNECT slow.test:${host.port} HTTP/1.1\r\nHost: a\r\n\r\n`)
+  await asked
+  const closing = slow.app.close()
+  answer()
+  t.match(await late.response(), { status: 503, body: /FST_PROX_CLOSING/ }, 'one whose host is there too late')
+  await closing
 
   const proxy = await startPassing(t, {}, { prox: { timeouts: { close: 10_000 } } })
   const client = await proxy.tunnel(`127.0.0.1:${host.port}`)
