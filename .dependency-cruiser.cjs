@@ -1,6 +1,7 @@
 /**
- * What may import what, types included. In words: plugin -> server -> {routing, tunnel} -> {compat, http}; ca, download
- * and clients stand beside them; types, errors and option rules are at the bottom; there is no circle.
+ * What may import what, types included. In words: plugin -> server -> {routing, tunnel} -> {compat, http}; tunnel and
+ * forward -> net; ca, download and clients stand beside them; types, errors and option rules are at the bottom; there
+ * is no circle.
  */
 
 const BOTTOM = ['types/', 'plugin/errors.ts', 'plugin/option-rules.ts']
@@ -16,11 +17,12 @@ const ARROWS = {
   // One grammar for the hosts of URLs and of certificates.
   'plugin/ca/': [...BOTTOM, 'plugin/http/host.ts'],
   'plugin/routing/': [...BOTTOM, 'plugin/compat/', 'plugin/http/'],
-  'plugin/tunnel/': [...BOTTOM, 'plugin/compat/', 'plugin/http/', 'plugin/ca/'],
+  // What is passed through is dialled.
+  'plugin/tunnel/': [...BOTTOM, 'net/', 'plugin/compat/', 'plugin/http/', 'plugin/ca/'],
   'plugin/server/': [...BOTTOM, 'plugin/compat/', 'plugin/http/', 'plugin/routing/', 'plugin/tunnel/'],
   'plugin/clients/': [...BOTTOM, 'plugin/compat/', 'plugin/http/', 'plugin/routing/', 'plugin/ca/'],
   'plugin/download/': [...BOTTOM, 'plugin/http/', 'plugin/clients/', 'plugin/ca/'],
-  'plugin/': ['types/'],
+  'plugin/': ['types/', 'net/'],
   'cli/': ['types/', 'plugin/', 'forward/', 'har/', 'warc/'],
   // Entry points of their own, on the public API alone.
   'forward/': ['types/', 'net/', 'plugin/errors.ts', 'plugin/index.ts'],

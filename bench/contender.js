@@ -34,9 +34,10 @@ export class Contender {
     contender.#child.on('exit', (code, signal) => {
       contender.#waiting?.reject(new Error(`${name} ended (${signal ?? code}): ${contender.#output}`))
     })
-    const { port, ca, proxy } = await contender.#answer()
+    const { port, ca, proxy, authority } = await contender.#answer()
     contender.port = port
     contender.proxy = proxy
+    contender.authority = authority
     contender.secureContext = createSecureContext({ ca })
     return contender
   }

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The command `fastify-prox`: runs with the arguments, the output and the exit code of the process. */
-import { run } from './run'
+import { run } from './program'
 
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (err: NodeJS.ErrnoException) => {

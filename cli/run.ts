@@ -1,62 +1,55 @@
-/** The command `fastify-prox`: its arguments, its output, its exit code. */
-import { readFileSync } from 'node:fs'
-import { Command, CommanderError } from 'commander'
-import { isPemText } from '../plugin/errors'
-import { caCommand } from './ca'
+/** The command `run`: a program behind the application, which ends with it. */
+import { Command } from 'commander'
+import { buildApplication } from './application'
+import { addApplicationOptions } from './application-options'
+import type { ApplicationOptions } from './application-options'
+import { runProgram } from './child'
 import type { Output } from './output'
+import { runWatched } from './watch'
 
-const DONE = 0
-const FAILED = 1
-const WRONG_USAGE = 2
+const EXAMPLES = `
+Examples:
+  fastify-prox run mocks.mjs -- npm test
+  fastify-prox run mocks.mjs --quiet -- python3 program.py --verbose
+  fastify-prox run mocks.mjs --forward --pass 'registry.npmjs.org,*.pinned.example' -- ./crawl
 
-function version (): string {
-  // By its own name, since this file is one directory deeper when it is compiled.
-  return (JSON.parse(readFileSync(require.resolve('fastify-prox/package.json'), 'utf8')) as { version: string }).version
-}
+The program finds the proxy and its certificate authority, which is in memory unless --ca names a file, in its
+environment. It gets the signals that come here, and its exit code is the one of this command (128 and the number of the
+signal that ended it).`
 
-const UNKNOWN = /^unknown (option|command) '([^']*)'\n?(?:\(Did you mean (.*)\?\))?/
-
-/** Commander's message of wrong usage in the words and the form of all other errors. */
-function usageError (text: string): string {
-  const message = text.trimEnd().replace(/^error: /, '')
-  // An argument that is a private key ended here by mistake.
-  if (isPemText(message)) return 'fastify-prox: an argument is a PEM text, where the path of its file belongs\n'
-  const [, kind, name, meant] = UNKNOWN.exec(message) ?? []
-  if (name === undefined) return `fastify-prox: ${message}\n`
-  return `fastify-prox: There is no ${kind} "${name}".${meant === undefined ? '' : ` Did you mean "${meant}"?`}\n`
-}
+/** What Node's watcher tells its own child, and nobody else. */
+const OF_THE_WATCHER = 'WATCH_REPORT_DEPENDENCIES'
 
 /**
- * Runs the command.
- *
- * @param args what follows the name of the command.
- * @returns the exit code: 0 when it is done, 1 when it failed, 2 when the arguments are wrong.
+ * @param args all of them, from the name of the command on
+ * @param end takes the exit code
  */
-export async function run (args: readonly string[], output: Output): Promise<number> {
-  const program = new Command('fastify-prox')
-    .description('Manages the certificate authority of the Fastify plugin fastify-prox.')
-    .version(version(), '--version', 'print the version')
-    .helpOption('--help', 'print this help')
-    .helpCommand(false)
-    .addHelpText('afterAll', '\nExit codes: 0 done, 1 failed, 2 wrong arguments.')
-    .showHelpAfterError('Run with --help for usage.')
-    .configureOutput({
-      writeOut: (text) => { output.stdout.write(text) },
-      writeErr: (text) => { output.stderr.write(text) },
-      outputError: (text, write) => write(usageError(text))
-    })
-    .exitOverride()
-  program.addCommand(caCommand(output).copyInheritedSettings(program))
-  for (const command of program.commands) {
-    for (const leaf of command.commands) leaf.copyInheritedSettings(command)
+export function runCommand (args: readonly string[], output: Output, end: (exitCode: number) => void): Command {
+  const { stderr } = output
+  const tell = (message: string): void => { stderr.write(`fastify-prox: ${message}\n`) }
+
+  const run = async (
+    file: string, program: string[], options: ApplicationOptions, command: Command
+  ): Promise<void> => {
+    if (program.length === 0) command.error("error: what to run is missing: it stands behind '--'")
+    if (options.watch === true) return end(await runWatched(args, tell))
+    const { app, unrouted } = await buildApplication(
+      file, { ...options, defaultCa: { store: new Map() }, https: false }, output
+    )
+    try {
+      await app.listen({ port: 0, host: '127.0.0.1' })
+      const { [OF_THE_WATCHER]: _, ...env } = process.env
+      end(await runProgram(program, { ...env, ...app.proxyEnv() }, tell))
+    } finally {
+      await app.close()
+    }
+    if (options.quiet !== true) stderr.write(unrouted.report())
   }
-  try {
-    await program.parseAsync(args, { from: 'user' })
-    return DONE
-  } catch (err) {
-    // Commander has printed the error itself; help and version end the run this way as well.
-    if (err instanceof CommanderError) return err.exitCode === 0 ? DONE : WRONG_USAGE
-    output.stderr.write(`fastify-prox: ${(err as Error).message}\n`)
-    return FAILED
-  }
+
+  return addApplicationOptions(new Command('run'))
+    .description('run a program whose traffic the application answers')
+    .argument('[command...]', "what to run, behind '--'")
+    .option('--ca <path>', 'PEM bundle of the certificate authority (default: one in memory)')
+    .addHelpText('after', EXAMPLES)
+    .action(run)
 }

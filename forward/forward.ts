@@ -2,7 +2,10 @@
 import type { Http2ServerRequest } from 'node:http2'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { ExchangeAnswerer, ExchangeListener, ForwardOptions, ForwardResponse } from '../types/forward'
+import type {
+  ExchangeAnswerer, ExchangeListener, ForwardOptions, ForwardResponse, ForwardTarget
+} from '../types/forward'
+import type { ChooseProxy } from '../net/via'
 import { FST_PROX_BODY_PARSED, FST_PROX_LOOP, FST_PROX_NOT_PROXIED } from '../plugin/errors'
 import { askAnswerers, BodyOnDemand, isSocketAnswer, responseOf } from './answer'
 import { decodable } from '../net/codings'
@@ -17,12 +20,11 @@ import { parseTarget } from './target'
 import type { Target } from './target'
 import type { Upstream, UpstreamResponse } from './upstream'
 import type { Upstreams } from './upstreams'
-import type { ChooseProxy } from './via'
 
 export interface Forwarding {
   readonly upstreams: Upstreams
   readonly connector: Connector
-  readonly chooseProxy: ChooseProxy | null
+  readonly chooseProxy: ChooseProxy<ForwardTarget> | null
   readonly pseudonym: string
   readonly headersTimeout: number
   readonly bodyTimeout: number

@@ -4,12 +4,12 @@ import type { AgentOptions, ClientRequestArgs, IncomingMessage } from 'node:http
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ExchangeConnection } from '../types/forward'
+import { proxyAuthorization } from '../net/via'
 import { FST_PROX_UPSTREAM_TIMEOUT } from '../plugin/errors'
 import type { Connected, Route } from './connector'
 import { valuesOf } from './fields'
 import { hasNoContent, upstreamError } from './upstream'
 import type { Call, Upstream, UpstreamResponse } from './upstream'
-import { proxyAuthorization } from './via'
 
 /** How long a connection is kept without a request, in milliseconds: less than servers keep theirs, as a rule. */
 const KEEP_ALIVE = 4_000

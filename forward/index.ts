@@ -32,6 +32,8 @@ declare namespace fastifyProxForward {
   export type ForwardTarget = types.ForwardTarget
   export type ForwardTimeouts = types.ForwardTimeouts
   export type ForwardVia = types.ForwardVia
+  export type Lookup = netTypes.Lookup
+  export type UpstreamProxy<Target = DialTarget> = netTypes.UpstreamProxy<Target>
 }
 
 export = fastifyProxForward

@@ -1,6 +1,5 @@
 /** The plugin `fastify-prox/forward`: options in, decorators and hooks out. */
 import { randomBytes } from 'node:crypto'
-import type { AddressInfo } from 'node:net'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
@@ -8,16 +7,17 @@ import type {
   ExchangeAnswerer, ExchangeListener, ForwardConfig, ForwardOptions, ForwardPluginOptions, ForwardSocketOptions
 } from '../types/forward'
 import '../types/fastify'
-import { AddressGuard } from '../net/guard'
+import { Dialer } from '../net/dialer'
+import { AddressGuard, ownAddresses } from '../net/guard'
+import { UpstreamTls } from '../net/tls'
+import { proxyChooser } from '../net/via'
 import { FST_PROX_INVALID_OPTION, show } from '../plugin/errors'
 import { Connector } from './connector'
 import type { Forwarding } from './forward'
 import { forward } from './forward'
 import { leaveBodiesAlone } from './bodies'
 import { dialFirst, forwardSocket } from './sockets'
-import { UpstreamTls } from './tls'
 import { Upstreams } from './upstreams'
-import { proxyChooser } from './via'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -90,14 +90,12 @@ function forwardingOf (
   if (pseudonym !== undefined && !PSEUDONYM.test(pseudonym)) {
     throw new FST_PROX_INVALID_OPTION('pseudonym', 'a token', show(pseudonym))
   }
-  const own = (): AddressInfo[] => fastify.addresses().filter((address) => typeof address === 'object')
-  const connector = new Connector({
-    guard: new AddressGuard(allow, own),
-    proxyGuard: new AddressGuard(() => true, own),
-    tls: new UpstreamTls(ca, hosts),
-    timeout: milliseconds('connect', timeouts.connect, 10_000),
-    lookup
+  const own = ownAddresses(fastify)
+  const tls = new UpstreamTls(ca, hosts)
+  const dialer = new Dialer({
+    guard: new AddressGuard(allow, own), proxyGuard: new AddressGuard(() => true, own), tls, lookup
   })
+  const connector = new Connector({ dialer, tls, timeout: milliseconds('connect', timeouts.connect, 10_000) })
   return {
     connector,
     upstreams: new Upstreams(connector, http2),

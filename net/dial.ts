@@ -3,27 +3,24 @@
  * so that an answer of the DNS that changes later changes nothing.
  */
 import { lookup as systemLookup } from 'node:dns'
-import type { LookupAddress, LookupOptions } from 'node:dns'
+import type { LookupAddress } from 'node:dns'
 import { connect, isIP } from 'node:net'
 import type { Socket } from 'node:net'
-import type { DialTarget } from '../types/net'
+import type { DialTarget, Lookup } from '../types/net'
 import {
   FST_PROX_UPSTREAM_TIMEOUT, FST_PROX_UPSTREAM_UNREACHABLE, FST_PROX_UPSTREAM_UNRESOLVED
 } from '../plugin/errors'
 import type { AddressGuard } from './guard'
-
-/** As `dns.lookup` with `all: true`. */
-export type Lookup = (
-  hostname: string,
-  options: LookupOptions & { all: true },
-  callback: (err: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void
-) => void
 
 export interface DialOptions {
   readonly guard: AddressGuard
   /** Milliseconds for all of it. */
   readonly timeout: number
   readonly lookup?: Lookup | undefined
+  /** Whether our side stays open when the host has ended its own. */
+  readonly allowHalfOpen?: boolean | undefined
+  /** Gives up, and destroys the socket at whatever time it is aborted. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface Dialled {
@@ -33,15 +30,22 @@ export interface Dialled {
   readonly connected: number
 }
 
-/** @throws FST_PROX_UPSTREAM_ UNRESOLVED, UNREACHABLE and TIMEOUT, and FST_PROX_ADDRESS_REFUSED */
+/**
+ * @throws FST_PROX_UPSTREAM_ UNRESOLVED, UNREACHABLE and TIMEOUT, and FST_PROX_ADDRESS_REFUSED; the reason of the
+ * signal when it is aborted
+ */
 export async function dial (target: DialTarget, options: DialOptions): Promise<Dialled> {
   const { hostname, port } = target
+  const { signal, allowHalfOpen } = options
   const begin = performance.now()
   const addresses = await resolveAllowed(target, options)
+  signal?.throwIfAborted()
   const resolved = performance.now()
   const socket = connect({
     host: hostname,
     port,
+    signal,
+    allowHalfOpen,
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: 60_000,
@@ -57,9 +61,9 @@ export async function dial (target: DialTarget, options: DialOptions): Promise<D
 
 /** The addresses of a host, every one of which may be connected to. */
 export async function resolveAllowed (
-  target: DialTarget, { guard, timeout, lookup = systemLookup }: DialOptions
+  target: DialTarget, { guard, timeout, lookup = systemLookup, signal }: DialOptions
 ): Promise<LookupAddress[]> {
-  const addresses = await withTimeout(resolve(target.hostname, lookup), timeout, target.hostname)
+  const addresses = await withLimits(resolve(target.hostname, lookup), timeout, target.hostname, signal)
   await guard.assertAllowed(addresses.map(({ address }) => address), target)
   return addresses
 }
@@ -99,12 +103,26 @@ async function connectedSocket (socket: Socket, { hostname, port }: DialTarget, 
   })
 }
 
-async function withTimeout<T> (promise: Promise<T>, timeout: number, hostname: string): Promise<T> {
-  let timer: NodeJS.Timeout
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new FST_PROX_UPSTREAM_TIMEOUT(hostname, 'resolve')), timeout)
+async function withLimits<T> (
+  promise: Promise<T>, timeout: number, hostname: string, signal: AbortSignal | undefined
+): Promise<T> {
+  return await new Promise<T>((resolve, reject) => {
+    const settle = (): void => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+    }
+    const onAbort = (): void => {
+      settle()
+      reject(signal!.reason)
+    }
+    const timer = setTimeout(() => {
+      settle()
+      reject(new FST_PROX_UPSTREAM_TIMEOUT(hostname, 'resolve'))
+    }, timeout)
+    signal?.addEventListener('abort', onAbort)
+    if (signal?.aborted) onAbort()
+    promise.then(resolve, reject).finally(settle)
   })
-  return await Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
 
 /** What a failed connection is called; that of several addresses is an AggregateError without a message. */

@@ -14,6 +14,11 @@ const NAME = /^(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?$/
 
 type Rule = (address: string, hostname: string) => boolean
 
+/** The addresses that the server of a Fastify instance listens on. */
+export function ownAddresses (fastify: { addresses (): Array<AddressInfo | string> }): OwnAddresses {
+  return () => fastify.addresses().filter((address) => typeof address === 'object')
+}
+
 export class AddressGuard {
   readonly #decide: (addresses: readonly string[], target: DialTarget) => Promise<readonly string[]>
   readonly #own: OwnAddresses

@@ -103,9 +103,10 @@ export const FST_PROX_BAD_REALM = createError<[got: string]>(
 export const FST_PROX_CONNECT_REFUSED = createError<[authority: string]>(
   'FST_PROX_CONNECT_REFUSED', 'A tunnel to %s is not allowed', 403)
 
-/** The `onConnect` policy answered something else than a status code for errors or nothing: no tunnel opens. */
+/** The `onConnect` policy answered neither a status code for errors nor `pass()` nor nothing: no tunnel opens. */
 export const FST_PROX_BAD_DECISION = createError<[got: string]>(
-  'FST_PROX_BAD_DECISION', 'onConnect has to answer a status code from 400 to 599 or nothing, and answered %s', 500)
+  'FST_PROX_BAD_DECISION',
+  'onConnect has to answer a status code from 400 to 599, pass() or nothing, and answered %s', 500)
 
 /** A limit of open tunnels is met. */
 export const FST_PROX_TOO_MANY_TUNNELS = createError<[limit: number]>(

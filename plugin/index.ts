@@ -7,20 +7,24 @@ import '../types/fastify'
 import { CertificateAuthority } from './ca/authority'
 import { fastifyProxPlugin } from './plugin'
 import { fixedResolver, proxyAuthResolver } from './routing/resolvers'
+import { pass } from './tunnel/pass'
 
 const fastifyProx = Object.assign(fastifyProxPlugin, {
   default: fastifyProxPlugin,
   fastifyProx: fastifyProxPlugin,
   CertificateAuthority,
   fixedResolver,
+  pass,
   proxyAuthResolver
 })
 
 // Tells Node the names that `import { … }` may ask for: it reads them off such assignments, and the values from
 // `module.exports` (https://nodejs.org/api/esm.html#commonjs-namespaces).
-exports.fastifyProx = exports.CertificateAuthority = exports.fixedResolver = exports.proxyAuthResolver = undefined
+exports.fastifyProx = exports.CertificateAuthority = exports.fixedResolver = exports.pass = undefined
+exports.proxyAuthResolver = undefined
 
 declare namespace fastifyProx {
+  export type AllowAddresses = types.AllowAddresses
   export type CertificateAuthority = types.CertificateAuthority
   export type CertificateAuthorityExpiring = types.CertificateAuthorityExpiring
   export type CertificateAuthorityKeyPair = types.CertificateAuthorityKeyPair
@@ -29,6 +33,7 @@ declare namespace fastifyProx {
   export type CertificateMinted = types.CertificateMinted
   export type CertificateStore = types.CertificateStore
   export type ConnectContext = types.ConnectContext
+  export type DialTarget = types.DialTarget
   export type FastifyProxErrorCode = types.FastifyProxErrorCode
   export type FastifyProxOptions = types.FastifyProxOptions
   export type HandshakeFailed = types.HandshakeFailed
@@ -40,7 +45,10 @@ declare namespace fastifyProx {
   export type IssuedCertificate = types.IssuedCertificate
   export type KeyType = types.KeyType
   export type Leaf = types.Leaf
+  export type Lookup = types.Lookup
   export type OnConnect = types.OnConnect
+  export type Pass = types.Pass
+  export type PassOptions = types.PassOptions
   export type ProxyAccess = types.ProxyAccess
   export type ProxyApp = types.ProxyApp
   export type ProxyAuthResolverOptions = types.ProxyAuthResolverOptions
@@ -62,6 +70,8 @@ declare namespace fastifyProx {
   export type TunnelClosed = types.TunnelClosed
   export type TunnelEvent = types.TunnelEvent
   export type TunnelIntercepted = types.TunnelIntercepted
+  export type TunnelOpened = types.TunnelOpened
+  export type UpstreamProxy<Target = types.DialTarget> = types.UpstreamProxy<Target>
 }
 
 export = fastifyProx

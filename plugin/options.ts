@@ -29,7 +29,9 @@ export interface Settings {
   readonly keepAliveMax: number
 }
 
-const TIMEOUTS: Required<ProxyTimeouts> = { firstByte: 10_000, handshake: 10_000, idle: 0, close: 5_000 }
+const TIMEOUTS: Required<ProxyTimeouts> = {
+  firstByte: 10_000, handshake: 10_000, idle: 0, passIdle: 600_000, close: 5_000
+}
 const LIMITS: Required<ProxyLimits> = { tunnels: 10_000, tunnelsPerClient: 1_000 }
 
 const RULES: Rules<keyof FastifyProxOptions> = {
@@ -46,7 +48,9 @@ const RULES: Rules<keyof FastifyProxOptions> = {
   onConnect: FUNCTION,
   timeouts: {
     ...OBJECT,
-    options: { firstByte: MILLISECONDS, handshake: MILLISECONDS, idle: MILLISECONDS, close: MILLISECONDS }
+    options: {
+      firstByte: MILLISECONDS, handshake: MILLISECONDS, idle: MILLISECONDS, passIdle: MILLISECONDS, close: MILLISECONDS
+    }
   },
   limits: { ...OBJECT, options: { tunnels: LIMIT, tunnelsPerClient: LIMIT } },
   keepAliveMax: LIMIT

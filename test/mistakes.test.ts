@@ -6,7 +6,7 @@ import websocket from '@fastify/websocket'
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { run } from '../cli/run'
+import { run } from '../cli/program'
 import fastifyProx from '../plugin/index'
 
 type Attempt = (app: FastifyInstance, directory: string) => unknown

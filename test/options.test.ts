@@ -95,7 +95,7 @@ t.test('wrong options', async (t) => {
     [{ timeouts: 5 }, 'The option timeouts takes an object, got 5'],
     [
       { timeouts: { toString: 5 } },
-      'There is no option "timeouts.toString". The options are firstByte, handshake, idle, close'
+      'There is no option "timeouts.toString". The options are firstByte, handshake, idle, passIdle, close'
     ],
     [{ timeouts: { idle: -1 } }, 'The option timeouts.idle takes whole milliseconds from 0 to 2147483647, got -1'],
     [{ timeouts: { idle: 1.5 } }, 'got 1.5'],
@@ -132,7 +132,7 @@ t.test('what is left out, or undefined, has a default', async (t) => {
     tls: {},
     keyLogFile: null,
     onConnect: undefined,
-    timeouts: { firstByte: 10_000, handshake: 10_000, idle: 0, close: 5_000 },
+    timeouts: { firstByte: 10_000, handshake: 10_000, idle: 0, passIdle: 600_000, close: 5_000 },
     limits: { tunnels: 10_000, tunnelsPerClient: 1_000 },
     keepAliveMax: Infinity
   })

@@ -1,6 +1,6 @@
 /** The messages of the `node:diagnostics_channel` channels of the plugin. */
 
-/** What every event of a tunnel tells; the message of `fastify-prox:tunnel:opened`. */
+/** What every event of a tunnel tells. */
 export interface TunnelEvent {
   /** The id of the CONNECT request. */
   readonly id: string
@@ -8,6 +8,12 @@ export interface TunnelEvent {
   readonly authority: string
   /** The client's address; `undefined` on a unix socket. */
   readonly remoteAddress: string | undefined
+}
+
+/** The message of `fastify-prox:tunnel:opened`: a CONNECT is answered with 200. */
+export interface TunnelOpened extends TunnelEvent {
+  /** Whether the policy has answered `pass()`. */
+  readonly passed: boolean
 }
 
 /** The message of `fastify-prox:tunnel:intercepted`: a TLS handshake ended well. */
@@ -32,15 +38,19 @@ export type TunnelCloseCode =
   | 'CLOSED_BEFORE_FIRST_BYTE' // the client ended the connection before it said what it wants
   | 'FIRST_BYTE_TIMEOUT' // `timeouts.firstByte`
   | 'HANDSHAKE_TIMEOUT' // `timeouts.handshake`
-  | 'IDLE_TIMEOUT' // `timeouts.idle`
+  | 'IDLE_TIMEOUT' // `timeouts.idle`, or `timeouts.passIdle`
   | 'CONNECTION_TIMEOUT' // Fastify's `connectionTimeout`
   | 'CLIENT_UNRESPONSIVE' // an HTTP/2 client acknowledged no SETTINGS
   | 'PROTOCOL_UNKNOWN' // neither TLS nor HTTP
   | 'HTTP2_DISABLED' // HTTP/2 with the option `http2: false`
+  | 'UPSTREAM_CLOSED' // the host that the tunnel was passed through to ended the connection
+  | 'UPSTREAM_FAILED' // the connection to that host broke
   | 'PROXY_CLOSED' // `fastify.close()`
 
 /** The message of `fastify-prox:tunnel:closed`. */
 export interface TunnelClosed extends TunnelEvent {
+  /** Whether the tunnel was passed through. */
+  readonly passed: boolean
   /** Why, for programs. */
   readonly code: TunnelCloseCode | (string & {})
   /** Why, in words; what the log line says too. */
@@ -64,4 +74,6 @@ export interface HandshakeFailed extends TunnelEvent {
   readonly code: string
   /** Whether it was the certificate that the client did not accept. */
   readonly refused: boolean
+  /** What can be done about that; `null` if it was something else. */
+  readonly advice: string | null
 }

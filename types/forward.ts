@@ -1,9 +1,8 @@
 /** Options of `fastify-prox/forward`, and what it hands out. */
-import type { LookupAddress, LookupOptions } from 'node:dns'
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
-import type { AllowAddresses } from './net'
+import type { AllowAddresses, DialTarget, Lookup, UpstreamProxy } from './net'
 
 /** A certificate or a key: PEM, or a buffer of it. */
 export type Pem = string | Buffer
@@ -31,20 +30,13 @@ export interface ForwardTimeouts {
 }
 
 /** What an upstream proxy is chosen by. */
-export interface ForwardTarget {
+export interface ForwardTarget extends DialTarget {
   readonly url: string
   readonly scheme: 'http' | 'https'
-  /** IPv6 without brackets. */
-  readonly hostname: string
-  readonly port: number
 }
 
-/** An upstream proxy: `http:`, `https:`, `socks5:` (names resolved here) or `socks5h:` (by the proxy). */
-export type ForwardVia =
-  | string
-  | URL
-  | false
-  | ((target: ForwardTarget) => string | URL | null | undefined | Promise<string | URL | null | undefined>)
+/** An upstream proxy: one, one by target, or `'env'`. */
+export type ForwardVia = UpstreamProxy<ForwardTarget>
 
 export interface ForwardPluginOptions {
   /** Which addresses may be connected to. Default `'public'`. */
@@ -61,11 +53,7 @@ export interface ForwardPluginOptions {
   /** This proxy in `Via` fields, by which it recognises loops. Default: `fastify-prox-` and something random. */
   pseudonym?: string
   /** In place of `dns.lookup`; called with `all: true`. */
-  lookup?: (
-    hostname: string,
-    options: LookupOptions & { all: true },
-    callback: (err: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void
-  ) => void
+  lookup?: Lookup
 }
 
 /** Fields to set, by name in any case; `null` removes one, a list repeats it. */

@@ -4,6 +4,7 @@ import type { Http2ServerRequest } from 'node:http2'
 import type { SecureContextOptions } from 'node:tls'
 import type { FastifyInstance, FastifyPluginOptions } from 'fastify'
 import type { CertificateAuthority, CertificateAuthorityOptions } from './ca'
+import type { AllowAddresses, Lookup, UpstreamProxy } from './net'
 import type { ProxyTunnel } from './request'
 
 /** A request of Node's: `http.IncomingMessage`, or its HTTP/2 counterpart. */
@@ -60,15 +61,33 @@ export interface ConnectContext extends ResolverContext {
   readonly tunnel: ProxyTunnel | null
 }
 
+/** How a tunnel is passed through. */
+export interface PassOptions {
+  /** Which addresses may be connected to. Default `'public'`. */
+  allow?: AllowAddresses
+  /** An upstream proxy: one, one by target, or `'env'`: `HTTPS_PROXY` and `NO_PROXY`. Default: none. */
+  via?: UpstreamProxy
+  /** Milliseconds for the name, the connection and the upstream proxy together; 0: no limit. Default 10,000. */
+  timeout?: number
+  /** In place of `dns.lookup`; called with `all: true`. */
+  lookup?: Lookup
+}
+
+/** What `pass()` returns. */
+export interface Pass extends Readonly<Required<Omit<PassOptions, 'lookup'>>> {
+  readonly lookup: Lookup | undefined
+}
+
 /**
- * Refuses a tunnel by answering with a status code from 400 to 599; lets it open by answering nothing. Anything else is
- * answered with 500 (FST_PROX_BAD_DECISION). It is asked once for every host that the tunnel comes to speak for: that
- * of the CONNECT, a TLS server name that differs from it, and each further host that a request in the tunnel names.
+ * Refuses a tunnel by answering with a status code from 400 to 599; lets it open by answering nothing; has it passed
+ * through unread by answering `pass()`. Anything else is answered with 500 (FST_PROX_BAD_DECISION). It is asked once
+ * for every host that the tunnel comes to speak for: that of the CONNECT, a TLS server name that differs from it, and
+ * each further host that a request in the tunnel names.
  */
 export type OnConnect = (context: ConnectContext) => ConnectDecision | Promise<ConnectDecision>
 
-/** A status code from 400 to 599 refuses; nothing allows. */
-type ConnectDecision = number | null | undefined | void
+/** A status code from 400 to 599 refuses; nothing allows; `pass()` relays. */
+type ConnectDecision = number | Pass | null | undefined | void
 
 /** Limits in time, in milliseconds; 0 turns one off. */
 export interface ProxyTimeouts {
@@ -78,7 +97,9 @@ export interface ProxyTimeouts {
   handshake?: number
   /** Silence between requests of a tunnel. Default: the server's `keepAliveTimeout`. */
   idle?: number
-  /** How long `fastify.close()` waits for requests that are running in tunnels. Default 5,000. */
+  /** Silence of a tunnel that is passed through. Default 600,000. */
+  passIdle?: number
+  /** How long `fastify.close()` waits for what is running in tunnels. Default 5,000. */
   close?: number
 }
 

@@ -5,7 +5,7 @@ import type { Http2ServerRequest } from 'node:http2'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyPluginAsync, FastifyPluginCallback } from 'fastify'
 import { expect, test } from 'tstyche'
-import fastifyProx, { CertificateAuthority, fixedResolver, proxyAuthResolver } from '../plugin/index'
+import fastifyProx, { CertificateAuthority, fixedResolver, pass, proxyAuthResolver } from '../plugin/index'
 
 const app = Fastify()
 type Options = fastifyProx.FastifyProxOptions
@@ -24,7 +24,7 @@ test('every option may be left out, and no other given', () => {
     tls: { minVersion: 'TLSv1.3' },
     keyLogFile: 'keys.log',
     onConnect: () => {},
-    timeouts: { firstByte: 1, handshake: 2, idle: 3, close: 4 },
+    timeouts: { firstByte: 1, handshake: 2, idle: 3, passIdle: 4, close: 5 },
     limits: { tunnels: 1, tunnelsPerClient: Infinity },
     keepAliveMax: 5
   })
@@ -107,8 +107,19 @@ test('onConnect', () => {
       return port === 443 ? undefined : 403
     },
     async () => {},
-    async () => null
+    async () => null,
+    () => pass(),
+    async () => pass({ allow: ['10.0.0.0/8'], via: 'env', timeout: 5_000 })
   ]
   expect(policies[0]!).type.toBe<fastifyProx.OnConnect>()
   expect<fastifyProx.OnConnect>().type.not.toBeAssignableFrom(() => 'no')
+})
+
+test('pass', () => {
+  expect(pass()).type.toBe<fastifyProx.Pass>()
+  expect(pass).type.toBeCallableWith({ allow: async (addresses: readonly string[], target: fastifyProx.DialTarget) => addresses.length > target.port })
+  expect(pass).type.toBeCallableWith({ via: ({ hostname }: fastifyProx.DialTarget) => hostname === 'a' ? null : new URL('http://proxy.test') })
+  expect(pass).type.not.toBeCallableWith({ allow: 5 })
+  expect(pass).type.not.toBeCallableWith({ ca: [] })
+  expect<fastifyProx.OnConnect>().type.not.toBeAssignableFrom(() => ({}))
 })

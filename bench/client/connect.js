@@ -16,6 +16,13 @@ export async function openPlain ({ port }) {
   return socket
 }
 
+/** A connection to the host of a contender: through a tunnel if the contender is a proxy. */
+export async function openThrough (contender) {
+  const socket = await openPlain(contender)
+  if (contender.proxy) await openTunnel(socket, contender.authority)
+  return socket
+}
+
 /**
  * A TLS connection to a host: through a tunnel if the contender is a proxy. The certificate has been verified for the
  * host against the contender's CA.
@@ -25,7 +32,7 @@ export async function openPlain ({ port }) {
  */
 export async function openTls (contender, { host = HOST, session, alpn = 'http/1.1' } = {}) {
   const plain = await openPlain(contender)
-  if (contender.proxy) await openTunnel(plain, host)
+  if (contender.proxy) await openTunnel(plain, `${host}:443`)
   const socket = tls.connect({
     socket: plain,
     servername: host,
@@ -43,8 +50,8 @@ export async function openTls (contender, { host = HOST, session, alpn = 'http/1
   return socket
 }
 
-async function openTunnel (socket, host) {
-  socket.write(`CONNECT ${host}:443 HTTP/1.1\r\nHost: ${host}:443\r\n\r\n`)
+async function openTunnel (socket, authority) {
+  socket.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`)
   let head = ''
   while (!head.endsWith('\r\n\r\n')) {
     const [chunk] = await once(socket, 'data')

@@ -2,6 +2,7 @@
 import { forwardDown, forwardKeepAlive, forwardUp } from './forward.js'
 import { memory } from './memory.js'
 import { mint, mintCrowd } from './mint.js'
+import { passDown, passKeepAlive, passUp } from './pass.js'
 import { record, recordMemory } from './record.js'
 import { absoluteForm, http2KeepAlive, keepAlive, notProxied, webSocketEcho } from './requests.js'
 import { down, up } from './transfers.js'
@@ -9,6 +10,6 @@ import { coldHosts, newTunnels, resumedTunnels } from './tunnels.js'
 
 export const workloads = [
   keepAlive, http2KeepAlive, newTunnels, resumedTunnels, coldHosts, absoluteForm, notProxied, webSocketEcho, down, up,
-  forwardKeepAlive, forwardDown, forwardUp, record, recordMemory,
+  forwardKeepAlive, forwardDown, forwardUp, passKeepAlive, passDown, passUp, record, recordMemory,
   memory, mint, mintCrowd
 ]

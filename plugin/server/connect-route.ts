@@ -11,7 +11,9 @@ import {
 import { ChallengeError, readCredentials } from '../http/credentials'
 import { stripHopByHop } from '../http/headers'
 import { parseAuthority, redactTarget } from '../http/target'
+import type { Authority } from '../http/target'
 import type { PrivateRoutes } from '../routing/private-routes'
+import type { PassDecision } from '../tunnel/pass'
 import type { Tunnel } from '../tunnel/tunnel'
 import type { TunnelRequest } from '../tunnel/tunnel'
 import type { ConnectPolicy } from './policy'
@@ -28,8 +30,10 @@ export interface PendingConnect {
   readonly policy: ConnectPolicy
   /** Whether the server takes no more tunnels. */
   isClosing (): boolean
-  /** Tells the client that the tunnel is open, and serves it. */
-  establish (request: TunnelRequest): Tunnel
+  /** Dials the host that the tunnel is passed through to; `null`: the client has left. */
+  dial (decision: PassDecision, target: Authority): Promise<Socket | null>
+  /** Tells the client that the tunnel is open, and serves it: by interception, or what was dialled. */
+  establish (request: TunnelRequest, upstream: Socket | null): Tunnel
   tunnel: Tunnel | null
 }
 
@@ -61,20 +65,25 @@ async function openTunnel ({ raw, log, id }: FastifyRequest, reply: FastifyReply
   const { policy, socket } = pending
   const readings = readCredentials(raw)
   const asked = readConnect(raw, readings[0] ?? null)
-  const context = await policy.assertAllowed(asked, readings).catch((err: unknown) => {
+  const { context, decision } = await policy.assertAllowed(asked, readings).catch((err: unknown) => {
     if (err instanceof ChallengeError) reply.header('proxy-authenticate', err.challenge)
     throw err
   })
-  if (pending.isClosing()) throw new FST_PROX_CLOSING()
+  const upstream = decision === null ? null : await pending.dial(decision, context)
+  if (pending.isClosing()) {
+    upstream?.destroy()
+    throw new FST_PROX_CLOSING()
+  }
   reply.hijack()
   if (socket.destroyed) {
+    upstream?.destroy()
     log.info(`tunnel to ${context.authority}: the client left before it was open`)
     return reply
   }
   const { authority, hostname, port, credentials, remoteAddress } = context
-  pending.tunnel = pending.establish({
-    id, log, authority, credentials, remoteAddress, target: { hostname, port }, authorize: policy.forTunnel(context)
-  })
+  const target = { hostname, port }
+  const authorize = policy.forTunnel(context, decision)
+  pending.tunnel = pending.establish({ id, log, authority, credentials, remoteAddress, target, authorize }, upstream)
   return reply
 }
 

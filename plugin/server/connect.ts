@@ -8,7 +8,7 @@ import type { Http2Request } from '../compat/http2-request'
 import type { Http2Response } from '../compat/http2-response'
 import { redactHost } from '../http/headers'
 import { redactUserinfo } from '../http/target'
-import { intercept } from '../tunnel/intercept'
+import { serveTunnel } from '../tunnel/intercept'
 import type { InterceptOptions } from '../tunnel/intercept'
 import { lingeringClose } from '../tunnel/lingering-close'
 import type { TunnelRegistry } from '../tunnel/registry'
@@ -80,10 +80,11 @@ export class ConnectServer {
       policy,
       refusal: registry.track(socket, socket.remoteAddress),
       isClosing: () => registry.isClosing,
-      establish: (request): Tunnel => {
+      dial: async (decision, target) => await options.passDialer.dial(decision, target, socket),
+      establish: (request, upstream): Tunnel => {
         const tunnel = registry.open(socket, request)
         sendEstablished()
-        intercept(tunnel, head, options)
+        serveTunnel(tunnel, upstream, head, options)
         return tunnel
       },
       tunnel: null

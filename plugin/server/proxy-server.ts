@@ -13,6 +13,7 @@ import { Http1Server } from '../tunnel/http1'
 import type { ServerLimits } from '../tunnel/http1'
 import { Http2Sessions } from '../tunnel/http2'
 import { OutcomeReporter } from '../tunnel/outcome'
+import { PassDialer } from '../tunnel/pass'
 import { TunnelRegistry } from '../tunnel/registry'
 import { ConnectServer } from './connect'
 import type { RouteConnect } from './connect-route'
@@ -60,7 +61,8 @@ export function createProxyServer (fastify: FastifyInstance, options: ProxyServe
   const reporter = new OutcomeReporter(ca)
   const limits = limitsOf(server, timeouts.idle)
   const watched = [
-    timeouts.firstByte, timeouts.handshake, limits.idle, limits.timeout, limits.headersTimeout, limits.requestTimeout
+    timeouts.firstByte, timeouts.handshake, timeouts.passIdle,
+    limits.idle, limits.timeout, limits.headersTimeout, limits.requestTimeout
   ]
   const registry: TunnelRegistry = new TunnelRegistry({
     ...options, watched, reporter, closeSessions: () => http2.closeSessions()
@@ -76,7 +78,15 @@ export function createProxyServer (fastify: FastifyInstance, options: ProxyServe
   const http1 = new Http1Server(server, limits, handlers)
   const streamLimits = { ...http2LimitsOf(server), express: fastify.hasDecorator('express') }
   const http2 = new Http2Sessions(limits, streamLimits, handlers)
-  const intercept = { ca, http1, http2: options.http2 ? http2 : null, reporter, timeouts, keyLog: options.keyLog }
+  const intercept = {
+    ca,
+    http1,
+    http2: options.http2 ? http2 : null,
+    reporter,
+    passDialer: new PassDialer(fastify, (socket) => registry.keep(socket)),
+    timeouts,
+    keyLog: options.keyLog
+  }
   const connect = new ConnectServer({ route: options.routeConnect, dispatch, policy, registry, intercept })
 
   server.on('connect', connect.onConnect)

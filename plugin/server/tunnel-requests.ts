@@ -91,7 +91,12 @@ function route (router: ProxyRouter, tunnel: Tunnel, raw: RawRequest, upgrade: b
   const go = (): void | Promise<void> => router.routeTunnelled(raw, namedOrigin, path, info, credentials, upgrade)
   if (hostname === origin.hostname) return go()
   const allowed = tunnel.request.authorize(hostname, info)
-  return allowed === undefined ? go() : allowed.then(go, (err) => router.routeToErrorHandler(raw, err))
+  if (allowed === undefined) return go()
+  return allowed.then(
+    // A host to pass through needs a tunnel of its own.
+    (decision) => decision === null ? go() : router.routeToErrorHandler(raw, new FST_PROX_MISDIRECTED(namedOrigin.url)),
+    (err) => router.routeToErrorHandler(raw, err)
+  )
 }
 
 /** Whether a tunnel's certificate and port are those of an origin (RFC 9110 7.4). */

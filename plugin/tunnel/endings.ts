@@ -29,12 +29,18 @@ export const IDLE_TIMEOUT = end('IDLE_TIMEOUT', 'idle')
 export const CONNECTION_TIMEOUT = end('CONNECTION_TIMEOUT', 'silent for too long')
 export const CLIENT_UNRESPONSIVE = end('CLIENT_UNRESPONSIVE', 'SETTINGS were not acknowledged')
 export const HTTP2_DISABLED = end('HTTP2_DISABLED', 'HTTP/2 is turned off', 'info')
+export const UPSTREAM_CLOSED = end('UPSTREAM_CLOSED', 'closed by the host')
 export const PROXY_CLOSED = end('PROXY_CLOSED', 'the proxy closed')
 
 /** The first bytes are neither TLS nor HTTP; the log line shows the first 16 of them. */
 export function protocolUnknown (firstBytes: Buffer): TunnelEnd {
   const detail = { firstBytes: firstBytes.toString('hex', 0, 16) }
   return { ...end('PROTOCOL_UNKNOWN', 'neither TLS nor HTTP', 'info'), detail }
+}
+
+/** The connection to the host that the tunnel is passed through to broke. */
+export function upstreamFailed (err: NodeJS.ErrnoException): TunnelEnd {
+  return end('UPSTREAM_FAILED', `the connection to the host broke: ${err.code ?? err.message}`)
 }
 
 /** The connection broke. */

@@ -1,8 +1,10 @@
 /** Reads the first bytes that a client sends in a tunnel, as many as tell what it speaks and which host it means. */
 import type { Socket } from 'node:net'
+import { parseServerName } from '../http/host'
 import { serverNameOf } from './client-hello'
 import { sniff } from './sniff'
 import type { Protocol } from './sniff'
+import type { Tunnel } from './tunnel'
 
 export interface FirstBytes {
   /** `null`: neither TLS nor HTTP. */
@@ -52,4 +54,15 @@ export async function readFirstBytes (
     if (socket.readableEnded || socket.destroyed) onEnd()
     else if (head.length > 0) socket.unshift(head)
   })
+}
+
+/** The TLS server name as a host name; one that is none counts as none, and the CONNECT's host stays (RFC 6066 3). */
+export function readServerName (tunnel: Tunnel, sent: string | null): string | null {
+  if (sent === null) return null
+  const servername = parseServerName(sent)
+  if (servername === null) {
+    const { authority, log } = tunnel.request
+    log.debug({ servername: sent.slice(0, 253) }, `tunnel to ${authority}: the TLS server name is not a host name`)
+  }
+  return servername
 }

@@ -1,19 +1,24 @@
-/** One tunnel from top to bottom: first bytes, TLS or none, and the HTTP server that serves its requests. */
+/**
+ * One tunnel from top to bottom: passed through, or first bytes, TLS or none, and the HTTP server that serves its
+ * requests.
+ */
 import { TLSSocket } from 'node:tls'
 import type { Socket } from 'node:net'
 import type { CertificateAuthority, Leaf } from '../../types/ca'
-import type { TunnelIntercepted } from '../../types/events'
+import type { TunnelIntercepted, TunnelOpened } from '../../types/events'
 import type { ProxyTimeouts } from '../../types/options'
-import { parseServerName } from '../http/host'
 import { originOf } from '../http/target'
 import {
   CLOSED_BEFORE_FIRST_BYTE, connectionFailed, FIRST_BYTE_TIMEOUT, HANDSHAKE_TIMEOUT, HTTP2_DISABLED, protocolUnknown
 } from './endings'
 import { tunnelIntercepted, tunnelOpened } from './events'
-import { readFirstBytes } from './first-bytes'
-import { Alert, handshake } from './handshake'
+import { readFirstBytes, readServerName } from './first-bytes'
+import { handshake } from './handshake'
 import { eventOf } from './outcome'
 import type { OutcomeReporter } from './outcome'
+import type { PassDialer } from './pass'
+import { refuse } from './refuse'
+import { passThrough, relayBoth } from './relay'
 import type { Tunnel } from './tunnel'
 import { Deadline, PeerWatch } from './watchdog'
 
@@ -36,21 +41,34 @@ export interface InterceptOptions {
   /** `null`: HTTP/2 is turned off. */
   readonly http2: RequestServer | null
   readonly reporter: OutcomeReporter
+  readonly passDialer: PassDialer
   readonly timeouts: Required<ProxyTimeouts>
   /** Takes a line in the format of `SSLKEYLOGFILE`. */
   readonly keyLog: ((line: Buffer) => void) | null
 }
 
+const NO_BYTES = Buffer.alloc(0)
+
 /**
- * Serves what a client sends after its CONNECT was answered with 200. Resolves when requests are being served or the
- * tunnel has been ended; never rejects.
+ * Serves what a client sends after its CONNECT was answered with 200. Resolves when requests are being served, bytes
+ * are being relayed or the tunnel has been ended; never rejects.
+ * @param upstream the socket that the tunnel is passed through to; `null`: the tunnel is intercepted
  * @param head what came right behind the CONNECT
  */
-export async function intercept (tunnel: Tunnel, head: Buffer, options: InterceptOptions): Promise<void> {
+export async function serveTunnel (
+  tunnel: Tunnel, upstream: Socket | null, head: Buffer, options: InterceptOptions
+): Promise<void> {
+  begin(tunnel, upstream !== null)
+  if (upstream === null) await intercept(tunnel, head, options)
+  else if (!await passThrough(tunnel, upstream, head, options)) await intercept(tunnel, NO_BYTES, options)
+}
+
+async function intercept (tunnel: Tunnel, head: Buffer, options: InterceptOptions): Promise<void> {
   const { socket, request } = tunnel
   const { http1, http2, timeouts } = options
 
-  beginSniffing(tunnel, timeouts.firstByte)
+  tunnel.state = 'sniffing'
+  tunnel.watch = new Deadline(tunnel, timeouts.firstByte, FIRST_BYTE_TIMEOUT)
   const first = await readFirstBytes(socket, head, () => {
     tunnel.state = 'handshake'
     tunnel.watch = new Deadline(tunnel, timeouts.handshake, HANDSHAKE_TIMEOUT)
@@ -69,11 +87,18 @@ export async function intercept (tunnel: Tunnel, head: Buffer, options: Intercep
   let leaf: Leaf
   try {
     // A name that the policy was not asked about yet gets no certificate before it allows it.
-    if (hostname !== request.target.hostname) await request.authorize(hostname, tunnel.info)
+    const isNew = hostname !== request.target.hostname
+    const decision = isNew ? await request.authorize(hostname, tunnel.info) : null
+    if (decision) {
+      tunnel.watch = null
+      tunnel.state = 'passing'
+      const upstream = await options.passDialer.dial(decision, { hostname, port: request.target.port }, socket)
+      return upstream === null ? undefined : relayBoth(tunnel, upstream, options)
+    }
     leaf = await options.ca.leaf(hostname, () => !socket.destroyed)
   } catch (err) {
     if (socket.destroyed) return
-    return refuse(tunnel, err as CodedError, options.reporter)
+    return refuse(tunnel, err as Error, options.reporter)
   }
   if (socket.destroyed) return
   tunnel.leaf = leaf
@@ -90,43 +115,16 @@ export async function intercept (tunnel: Tunnel, head: Buffer, options: Intercep
   serve(tunnel, secured, tunnel.info.alpn === 'h2' ? http2! : http1)
 }
 
-function beginSniffing (tunnel: Tunnel, firstByteTimeout: number): void {
+/** Says that the tunnel is open, and has its own limits hold in place of the connection's. */
+function begin (tunnel: Tunnel, passed: boolean): void {
   const { socket } = tunnel
-  if (tunnelOpened.hasSubscribers) tunnelOpened.publish(eventOf(tunnel))
-  tunnel.state = 'sniffing'
+  if (tunnelOpened.hasSubscribers) {
+    const message: TunnelOpened = { ...eventOf(tunnel), passed }
+    tunnelOpened.publish(message)
+  }
   socket.setKeepAlive(true, TCP_KEEP_ALIVE)
-  // The tunnel's limits hold from now on, in place of the connection's.
   socket.setTimeout(0)
   socket.on('error', (err) => { tunnel.ending = connectionFailed(err) })
-  tunnel.watch = new Deadline(tunnel, firstByteTimeout, FIRST_BYTE_TIMEOUT)
-}
-
-/** The TLS server name as a host name; one that is none counts as none, and the CONNECT's host stays (RFC 6066 3). */
-function readServerName (tunnel: Tunnel, sent: string | null): string | null {
-  if (sent === null) return null
-  const servername = parseServerName(sent)
-  if (servername === null) {
-    const { authority, log } = tunnel.request
-    log.debug({ servername: sent.slice(0, 253) }, `tunnel to ${authority}: the TLS server name is not a host name`)
-  }
-  return servername
-}
-
-type CodedError = Error & { code?: string, statusCode?: number }
-
-/** Ends a tunnel for whose host there is no certificate: because of the name, of the load, or of a fault of ours. */
-function refuse (tunnel: Tunnel, err: CodedError, reporter: OutcomeReporter): void {
-  const { code = err.name, statusCode = 500 } = err
-  const reason = `no certificate: ${err.message}`
-  const ending = reporter.handshakeFailed(tunnel, { code, refused: false, reason })
-  tunnel.ending = statusCode === 500 ? { ...ending, level: 'error', detail: { err } } : ending
-  tunnel.socket.write(alertFor(code, statusCode))
-  tunnel.socket.destroySoon()
-}
-
-function alertFor (code: string, statusCode: number): Buffer {
-  if (code === 'FST_PROX_CONNECT_REFUSED') return Alert.accessDenied
-  return statusCode < 500 ? Alert.unrecognizedName : Alert.internalError
 }
 
 function noteHandshake (tunnel: Tunnel, socket: TLSSocket): void {

@@ -76,16 +76,19 @@ export class OutcomeReporter {
   handshakeFailed (tunnel: Tunnel, failure: HandshakeFailure): TunnelEnd {
     const { code, refused, reason } = failure
     const { info, request } = tunnel
-    if (handshakeFailed.hasSubscribers) {
-      const message: HandshakeFailed = { ...eventOf(tunnel), servername: info.servername, code, refused }
-      handshakeFailed.publish(message)
-    }
-    if (!refused) return { code, reason, level: 'info' }
     const { name, fingerprint256 } = this.#ca
     const host = info.servername ?? request.target.hostname
+    const advice = refused
+      ? `add its certificate to what the client trusts, or have onConnect answer pass() for ${host}`
+      : null
+    if (handshakeFailed.hasSubscribers) {
+      const message: HandshakeFailed = { ...eventOf(tunnel), servername: info.servername, code, refused, advice }
+      handshakeFailed.publish(message)
+    }
+    if (advice === null) return { code, reason, level: 'info' }
     return {
       code,
-      reason: `${reason} '${name}': add its certificate to what the client trusts`,
+      reason: `${reason} '${name}': ${advice}`,
       level: this.#isFirstRefusal(`${info.remoteAddress} ${host}`) ? 'warn' : 'debug',
       detail: { fingerprint256 }
     }
@@ -100,14 +103,14 @@ export class OutcomeReporter {
 
   /** Writes the log line of a tunnel whose socket has closed, and publishes its end. */
   closed (tunnel: Tunnel): void {
-    const { socket, request, requests, openedAt } = tunnel
+    const { socket, request, requests, passed, openedAt } = tunnel
     const ending = leftAfterHandshake(tunnel) ? this.handshakeFailed(tunnel, LEFT_AFTER_HANDSHAKE) : tunnel.ending
     const { code, reason, level, detail } = ending
     const { bytesRead, bytesWritten } = socket
     const account = { code, requests, bytesRead, bytesWritten, durationMs: Date.now() - openedAt }
     request.log[level]({ ...account, ...detail }, `tunnel to ${request.authority} closed: ${reason}`)
     if (tunnelClosed.hasSubscribers) {
-      const message: TunnelClosed = { ...eventOf(tunnel), reason, ...account }
+      const message: TunnelClosed = { ...eventOf(tunnel), passed, reason, ...account }
       tunnelClosed.publish(message)
     }
   }

@@ -26,7 +26,7 @@ export interface RegistryOptions {
 export class TunnelRegistry {
   readonly #options: RegistryOptions
   readonly #open = new Set<Tunnel>()
-  /** Of every CONNECT, from its arrival to its end, whether it became a tunnel or not. */
+  /** Of every CONNECT, from its arrival to its end, whether it became a tunnel or not; and those to passed hosts. */
   readonly #sockets = new Set<Socket>()
   readonly #counts = new ClientCounts()
   readonly #watchdog: Watchdog
@@ -55,13 +55,18 @@ export class TunnelRegistry {
       ? new FST_PROX_TOO_MANY_TUNNELS(isFull ? tunnels : tunnelsPerClient)
       : null
     if (refusal === null) this.#counts.add(client)
+    if (refusal === null) socket.on('close', () => this.#counts.remove(client))
+    this.keep(socket)
+    return refusal
+  }
+
+  /** Sees to it that a socket does not outlive the proxy. */
+  keep (socket: Socket): void {
     this.#sockets.add(socket)
     socket.on('close', () => {
-      if (refusal === null) this.#counts.remove(client)
       this.#sockets.delete(socket)
       if (this.#sockets.size === 0) this.#onEmpty?.()
     })
-    return refusal
   }
 
   /** Opens a tunnel on a tracked socket; its end is reported when the socket closes. */
@@ -99,9 +104,9 @@ export class TunnelRegistry {
   }
 }
 
-/** Ends a tunnel that has no request to answer; an HTTP/2 session or a WebSocket ends otherwise. */
+/** Ends a tunnel that has no request to answer; HTTP/2 sessions, WebSockets and what is passed end otherwise. */
 function closeIfIdle (tunnel: Tunnel): void {
-  if (tunnel.state === 'http2' || tunnel.state === 'upgraded') return
+  if (tunnel.state === 'http2' || tunnel.state === 'upgraded' || tunnel.state === 'passing') return
   if (tunnel.state !== 'http1') return tunnel.destroy(PROXY_CLOSED)
   if (tunnel.isAnswering()) return
   tunnel.ending = PROXY_CLOSED

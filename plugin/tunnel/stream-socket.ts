@@ -61,6 +61,12 @@ class StreamSocket extends Duplex {
     this.end(() => this.destroy())
   }
 
+  /** Ends the stream with an error, as a reset ends a connection (RFC 9113 8.5). */
+  resetAndDestroy (): void {
+    this.#stream.close(constants.NGHTTP2_CONNECT_ERROR)
+    this.destroy()
+  }
+
   override _read (): void {
     if (this.#reading) {
       this.#stream.resume()

@@ -8,6 +8,7 @@ import type { ProxyTunnel } from '../../types/request'
 import type { Authority, Origin } from '../http/target'
 import { CLIENT_CLOSED } from './endings'
 import type { TunnelEnd } from './endings'
+import type { PassDecision } from './pass'
 
 /**
  * - `opening`: the CONNECT is not answered yet
@@ -15,8 +16,9 @@ import type { TunnelEnd } from './endings'
  * - `handshake`: TLS
  * - `http1`, `http2`: requests are served
  * - `upgraded`: the socket belongs to a WebSocket, which ends it
+ * - `passing`: the bytes are relayed to the host, and those of the host to the client
  */
-export type TunnelState = 'opening' | 'sniffing' | 'handshake' | 'http1' | 'http2' | 'upgraded'
+export type TunnelState = 'opening' | 'sniffing' | 'handshake' | 'http1' | 'http2' | 'upgraded' | 'passing'
 
 /** What the CONNECT request tells of a tunnel. */
 export interface TunnelRequest {
@@ -32,8 +34,9 @@ export interface TunnelRequest {
   /**
    * Asks the policy whether the tunnel may speak for a host other than the CONNECT's: one that its client named as TLS
    * server name, or in a request. The promise may reject, with the error to answer with.
+   * @returns `null` or nothing: it may, and what it says is intercepted
    */
-  readonly authorize: (hostname: string, tunnel: ProxyTunnel) => void | Promise<void>
+  readonly authorize: (hostname: string, tunnel: ProxyTunnel) => void | Promise<PassDecision | null>
 }
 
 /** A limit of time of one tunnel. */
@@ -59,6 +62,8 @@ export class Tunnel {
   /** What requests are read from: the socket, or the TLS socket on it; `null` until requests are served. */
   innerSocket: Socket | null = null
   requests = 0
+  /** Whether the tunnel is passed through. */
+  passed = false
   /** The response to the last HTTP/1.1 request. */
   response: ServerResponse | null = null
   /** The limit of time that holds now. */

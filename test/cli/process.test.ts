@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { chmodSync, closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { run } from '../../cli/run'
+import { run } from '../../cli/program'
 import { compileTo } from '../ca/compiled'
 
 /** Runs with the loaders of this process, so that its coverage counts. */

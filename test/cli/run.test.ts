@@ -1,361 +1,197 @@
-/** The command `fastify-prox`: its arguments, its output, its exit codes. */
-import { execFileSync } from 'node:child_process'
-import { X509Certificate, createPrivateKey, generateKeyPairSync } from 'node:crypto'
-import {
-  chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, statSync, symlinkSync,
-  writeFileSync
-} from 'node:fs'
+/** `fastify-prox run`: a program behind an application that a module exports. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import http from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'
-import { run } from '../../cli/run'
-import { rdn, selfSigned } from '../ca/bundles'
+import type { Test } from 'tap'
+import { startHost } from '../tunnel/passing'
+import { cli, startCli } from './cli'
 
-interface Outcome {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
+/** Asks the proxy for each URL, in absolute-form, and prints the answers. */
+const ASK = `
+import http from 'node:http'
+const { hostname, port } = new URL(process.env.HTTP_PROXY)
+for (const path of process.argv.slice(2)) {
+  const response = await new Promise((resolve) => http.get({ hostname, port, path }, resolve))
+  console.log(response.statusCode, (await response.toArray()).join('').slice(0, 60))
+}`
+
+const B = "proxyApps: { 'b.test': async (app) => { app.get('/', async () => 'b') } }"
+
+const APPS = "export default { 'a.test': async (app) => { app.get('/', async () => 'a') } }"
+
+function files (t: Test, more: Record<string, string> = {}): void {
+  t.testdir({ 'ask.mjs': ASK, 'apps.mjs': APPS, ...more })
 }
 
-async function command (...args: string[]): Promise<Outcome> {
-  return await commandOn(false, ...args)
-}
+/** What runs behind `--`. */
+const NODE = ['--', process.execPath]
 
-async function commandOn (isTTY: boolean, ...args: string[]): Promise<Outcome> {
-  const written = { stdout: '', stderr: '' }
-  const code = await run(args, {
-    stdout: {
-      isTTY,
-      write: (chunk) => { written.stdout += Buffer.from(chunk).toString('latin1') }
-    },
-    stderr: { write: (chunk) => { written.stderr += chunk } }
+t.test('a plugin, proxy apps, options, or all of it', async (t) => {
+  files(t, {
+    'plugin.mjs': "export default async (app) => { app.get('/*', async ({ proxy }) => 'plugin ' + proxy.url) }",
+    'options.mjs': `export const options = { resolver: '/p/', ${B} }
+      export default async (app) => { app.get('/p/*', async ({ url }) => url) }`,
+    'both.mjs': `export const options = { proxyHost: 'me.test', ${B} }
+      ${APPS}`,
+    'only.mjs': `export const options = { ${B} }`,
+    'compiled.cjs': `exports.__esModule = true
+      exports.default = async (app) => { app.get('/*', async () => 'compiled') }`
   })
-  return { code, ...written }
-}
-
-// Whatever the one of the shell is.
-process.umask(0o022)
-
-const KEY = '-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg\n-----END PRIVATE KEY-----\n'
-
-const mode = (file: string) => (statSync(file).mode & 0o777).toString(8)
-
-t.test('help and version', async (t) => {
-  const { version } = JSON.parse(
-    readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')
-  ) as { version: string }
-  t.strictSame(await command('--version'), { code: 0, stdout: `${version}\n`, stderr: '' })
-  t.match(await command('--help'), {
-    code: 0,
-    stdout: /Usage: fastify-prox .*Commands:\n {2}ca .*Exit codes: 0 done, 1 failed, 2 wrong arguments/s,
-    stderr: ''
-  })
-  t.match(
-    await command('ca', '--help'), { code: 0, stdout: /create .*show .*export .*issue \[options\] <host>/s, stderr: '' }
-  )
-  for (const name of ['create', 'show', 'export', 'issue']) {
-    t.match(await command('ca', name, '--help'), { code: 0, stdout: /--file <path>/, stderr: '' }, name)
+  const outputs: Record<string, string> = {
+    plugin: '200 plugin http://a.test/\n200 plugin http://b.test/\n',
+    options: '200 /p/http://a.test/\n200 b\n',
+    both: '200 a\n200 b\n',
+    only: '404 *\n200 b\n'
   }
-})
-
-t.test('wrong arguments', async (t) => {
-  const wrong: Array<[string[], RegExp]> = [
-    [[], /Usage: fastify-prox/],
-    [['ca'], /Usage: fastify-prox ca/],
-    [['nothing'], /^fastify-prox: There is no command "nothing"\.\nRun with --help for usage\.\n$/],
-    [['ca', 'nothing'], /^fastify-prox: There is no command "nothing"\.\nRun with --help for usage\.\n$/],
-    [['ca', 'shwo'], /^fastify-prox: There is no command "shwo"\. Did you mean "show"\?\nRun with --help/],
-    [['--nothing'], /^fastify-prox: There is no option "--nothing"\.\n/],
-    [
-      ['ca', 'show', '--fil', 'x'],
-      /^fastify-prox: There is no option "--fil"\. Did you mean "--file"\?\nRun with --help/
-    ],
-    [['ca', 'show', '--file'], /^fastify-prox: option '--file <path>' argument missing\nRun with --help/],
-    [['ca', 'create', '--key-type', 'dsa'], /Allowed choices are ec, rsa/],
-    [['ca', 'export', '--format', 'jks'], /Allowed choices are pem, der, p12/],
-    [
-      ['ca', 'export', '--format', KEY],
-      /^fastify-prox: an argument is a PEM text, where the path of its file belongs\n/
-    ],
-    [['ca', KEY], /^fastify-prox: an argument is a PEM text/],
-    [['ca', 'issue'], /missing required argument 'host'/],
-    [['ca', 'issue', 'one.test', 'two.test'], /too many arguments/]
-  ]
-  for (const [args, stderr] of wrong) {
-    const outcome = await command(...args)
-    t.match(outcome, { code: 2, stdout: '', stderr }, args.join(' '))
-    t.notMatch(outcome.stderr, KEY)
+  for (const [name, output] of Object.entries(outputs)) {
+    const { code, stdout } = await cli(
+      t, ['run', `${name}.mjs`, ...NODE, 'ask.mjs', 'http://a.test/', 'http://b.test/']
+    )
+    t.equal(stdout.replace(/404 .*/g, '404 *'), output, name)
+    t.equal(code, 0)
   }
+  t.match(await cli(
+    t, ['run', 'compiled.cjs', ...NODE, 'ask.mjs', 'http://a.test/']
+  ), { stdout: '200 compiled\n', stderr: '' })
 })
 
-t.test('create makes an authority, and replaces one only when told so', async (t) => {
-  const file = join(t.testdir(), 'ca', 'ca.pem')
-  const made = await command('ca', 'create', '--file', file, '--name', 'Example')
-  t.match(made, { code: 0, stderr: '' })
-  const certificate = new X509Certificate(readFileSync(file))
-  t.equal(made.stdout, [
-    'name       Example',
-    `file       ${file}`,
-    'key        P-256',
-    `notBefore  ${new Date(certificate.validFrom).toISOString()}`,
-    `notAfter   ${new Date(certificate.validTo).toISOString()}`,
-    `sha256     ${certificate.fingerprint256}`,
-    'permit     everything'
-  ].join('\n') + '\n')
-  t.equal(mode(file), '600')
-  t.equal(readFileSync(join(file, '..', '.gitignore'), 'utf8'), '*\n')
-  const before = readFileSync(file)
-  t.strictSame(
-    await command('ca', 'create', '--file', file),
-    { code: 1, stdout: '', stderr: `fastify-prox: ${file} is there already; --force replaces it\n` }
-  )
-  t.same(readFileSync(file), before)
-  t.match(await command(
-    'ca', 'create', '--file', file, '--force', '--key-type', 'rsa', '--permit', '.test', '10.0.0.0/8'
-  ), {
-    code: 0,
-    stdout: /^name {7}fastify-prox https proxy CA\n.*\nkey {8}RSA, 2048 bits\n[^]*\npermit {5}test, 10\.0\.0\.0\/8\n$/,
-    stderr: ''
+t.test('the program gets its arguments as they are, and its exit code is the result', async (t) => {
+  files(t, { 'tell.mjs': 'console.log(JSON.stringify(process.argv.slice(2))); process.exitCode = 7' })
+  const args = ['--quiet', '', 'a b', '"c"', '--', '$HOME']
+  t.strictSame(await cli(t, ['run', 'apps.mjs', ...NODE, 'tell.mjs', ...args]), {
+    code: 7, stdout: `${JSON.stringify(args)}\n`, stderr: ''
   })
-  t.match(await command('ca', 'create', '--file', file, '--force', '--permit', '.test'), {
-    code: 0, stdout: /\npermit {5}test\nexclude {4}0\.0\.0\.0\/0, ::\/0\n$/
-  })
-  t.notSame(readFileSync(file), before)
-  t.match(
-    await command('ca', 'issue', 'www.example.com', '--file', file),
-    { code: 1, stdout: '', stderr: /do not permit a certificate for www\.example\.com/ }
-  )
-  t.match(await command('ca', 'issue', 'www.a.test', '--file', file), { code: 0, stderr: '' })
 })
 
-t.test('create refuses what the option would', async (t) => {
-  const file = join(t.testdir(), 'ca.pem')
-  t.match(
-    await command('ca', 'create', '--file', file, '--name', 'x'.repeat(65)),
-    { code: 1, stderr: /^fastify-prox: The option ca\.name takes a string of 1 to 64 characters/ }
-  )
-  t.match(await command('ca', 'create', '--file', file, '--permit', 'a b'), { code: 1, stderr: /ca\.permit/ })
-  t.notOk(existsSync(file))
+t.test('requests without a route are told at the end', async (t) => {
+  files(t)
+  const urls = ['http://a.test/', 'http://b.test/x?key=secret', 'http://b.test/x?key=other', 'http://a.test/none']
+  const told = await cli(t, ['run', 'apps.mjs', ...NODE, 'ask.mjs', ...urls])
+  t.equal(told.stderr, 'Requests that had no route:\n  GET http://b.test/x?… (2 times)\n  GET http://a.test/none\n')
+  t.equal(told.code, 0)
+  t.equal((await cli(t, ['run', 'apps.mjs', '--quiet', ...NODE, 'ask.mjs', ...urls])).stderr, '')
+  const many = Array.from({ length: 103 }, (_, i) => `http://b.test/${i}`)
+  t.match((await cli(t, ['run', 'apps.mjs', ...NODE, 'ask.mjs', ...many])).stderr, /\/99\n {2}and 3 more\n$/)
 })
 
-t.test('show tells what is there', async (t) => {
-  const file = join(t.testdir(), 'ca.pem')
-  t.strictSame(
-    await command('ca', 'show', '--file', file),
-    {
-      code: 1,
-      stdout: '',
-      stderr: `fastify-prox: there is no certificate authority in ${file}; ` +
-        `"fastify-prox ca create --file ${file}" makes one\n`
-    }
-  )
-  t.notOk(existsSync(file), 'and does not make it')
-  const { key, cert } = selfSigned({ key: generateKeyPairSync('ed25519').privateKey, subject: [rdn('CN', 'Mine')] })
-  writeFileSync(file, key + cert)
-  chmodSync(file, 0o644)
-  const certificate = new X509Certificate(cert)
-  const shown = await command('ca', 'show', '--file', file, '--json')
-  t.strictSame(JSON.parse(shown.stdout), {
-    name: 'Mine',
-    file,
-    key: 'Ed25519',
-    notBefore: new Date(certificate.validFrom).toISOString(),
-    notAfter: new Date(certificate.validTo).toISOString(),
-    sha256: certificate.fingerprint256,
-    permit: [],
-    exclude: []
+t.test('the CA is in memory, or in a file', async (t) => {
+  files(t, {
+    'ca.mjs': `import { readFileSync } from 'node:fs'
+      console.log(readFileSync(process.env.NODE_EXTRA_CA_CERTS, 'utf8'), process.env.WATCH_REPORT_DEPENDENCIES)`
   })
-  t.equal(
-    shown.stderr,
-    `fastify-prox: warning: Others than its owner may read the private key in ${file}: chmod 600 ${file}\n`
-  )
-  t.equal(shown.code, 0)
-  t.match(await command('ca', 'show', '--file', file), { code: 0, stdout: /^name {7}Mine\n/ })
-  writeFileSync(file, 'nothing')
-  t.match(
-    await command('ca', 'show', '--file', file),
-    { code: 1, stdout: '', stderr: /There is no usable certificate authority/ }
-  )
+  const inMemory = await cli(t, ['run', 'apps.mjs', ...NODE, 'ca.mjs'], { WATCH_REPORT_DEPENDENCIES: '1' })
+  t.match(inMemory.stdout, /^-----BEGIN CERTIFICATE[^]*END CERTIFICATE-----\s+undefined\n$/)
+  t.notOk(existsSync(join(t.testdirName, 'ca')))
+  const { stdout } = await cli(t, ['run', 'apps.mjs', '--ca', 'mine.pem', ...NODE, 'ca.mjs'])
+  const certificate = stdout.slice(0, stdout.indexOf('-----END CERTIFICATE'))
+  t.ok(readFileSync(join(t.testdirName, 'mine.pem'), 'utf8').includes(certificate))
+  t.notMatch(stdout, 'PRIVATE KEY')
+  writeFileSync(join(t.testdirName, 'own.mjs'), "export const options = { ca: { file: 'module.pem' } }")
+  t.equal((await cli(t, ['run', 'own.mjs', ...NODE, 'ca.mjs'])).code, 0)
+  t.ok(existsSync(join(t.testdirName, 'module.pem')))
 })
 
-t.test('export writes the certificate and no key', async (t) => {
-  const directory = t.testdir()
-  const file = join(directory, 'ca.pem')
-  await command('ca', 'create', '--file', file)
-  const bundle = readFileSync(file, 'utf8')
-  const certificate = new X509Certificate(bundle.slice(bundle.indexOf('-----BEGIN CERTIFICATE')))
-  t.strictSame(await command('ca', 'export', '--file', file), { code: 0, stdout: certificate.toString(), stderr: '' })
-  t.equal((await command('ca', 'export', '--file', file, '--format', 'der')).stdout, certificate.raw.toString('latin1'))
-  const out = join(directory, 'out')
-  t.strictSame(await command('ca', 'export', '--file', file, '--format', 'p12', '--out', out), {
-    code: 0, stdout: '', stderr: `fastify-prox: wrote the certificate of "fastify-prox https proxy CA" to ${out}\n`
+t.test('signals are handed on', async (t) => {
+  files(t, {
+    'wait.mjs': "process.on('SIGTERM', () => process.exit(9)); console.log('ready'); setInterval(() => {}, 1000)",
+    'die.mjs': "console.log('ready'); setInterval(() => {}, 1000)",
+    'kill.mjs': "process.kill(process.pid, 'SIGKILL')"
   })
-  for (const format of ['der', 'p12']) {
-    t.strictSame(await commandOn(true, 'ca', 'export', '--file', file, '--format', format), {
-      code: 1,
-      stdout: '',
-      stderr: `fastify-prox: ${format} is binary and would garble the terminal: name a file with --out\n`
-    })
+  for (
+    const [file, signal, code] of [['wait', 'SIGTERM', 9], ['die', 'SIGTERM', 143], ['die', 'SIGINT', 130]] as const
+  ) {
+    const command = startCli(t, ['run', 'apps.mjs', ...NODE, `${file}.mjs`])
+    await command.printed(/ready/)
+    command.child.kill(signal)
+    t.equal((await command.ended).code, code, `${file} ${signal}`)
   }
-  t.strictSame(
-    await commandOn(true, 'ca', 'export', '--file', file), { code: 0, stdout: certificate.toString(), stderr: '' }
-  )
-  t.ok(readFileSync(out).includes(certificate.raw))
+  t.equal((await cli(t, ['run', 'apps.mjs', ...NODE, 'kill.mjs'])).code, 137)
+})
+
+t.test('what cannot be run', async (t) => {
+  files(t, {
+    'nothing.mjs': 'export const other = 1',
+    'number.mjs': 'export default 5',
+    'text.mjs': "export const options = 'none'",
+    'throws.mjs': "throw new Error('of its own')",
+    'wrong.mjs': 'export const options = { resolvers: 5 }',
+    'fails.mjs': "export default async () => { throw new Error('while it loads') }",
+    'data.txt': 'no program'
+  })
+  const failures: Record<string, RegExp> = {
+    'nothing.mjs': /^fastify-prox: nothing.mjs has neither a plugin nor an object of proxy apps as its default .*\n$/,
+    'number.mjs': /has neither a plugin/,
+    'text.mjs': /exports "options" that are no object/,
+    'throws.mjs': /^fastify-prox: of its own\n$/,
+    'wrong.mjs': /There is no option "resolvers"\. Did you mean "resolver"/,
+    'fails.mjs': /while it loads/,
+    'absent.mjs': /^fastify-prox: Cannot find module /
+  }
+  for (const [file, stderr] of Object.entries(failures)) {
+    t.match(await cli(t, ['run', file, '--', 'true']), { code: 1, stdout: '', stderr }, file)
+  }
+  t.match(await cli(t, ['run', 'apps.mjs', '--', 'no-such-program']), {
+    code: 127, stderr: 'fastify-prox: no-such-program cannot be run: ENOENT\n'
+  })
+  t.match(await cli(t, ['run', 'apps.mjs', '--', './data.txt']), { code: 126, stderr: /cannot be run: EACCES/ })
+  t.match(await cli(t, ['run', 'apps.mjs']), { code: 2, stderr: /what to run is missing: it stands behind '--'/ })
+  t.match(await cli(t, ['run', 'apps.mjs', '--pass', 'a/b', '--', 'true']), {
+    code: 2, stderr: /"a\/b" is neither a host nor "\*\." and a host/
+  })
+})
+
+t.test('--forward forwards what has no route', async (t) => {
+  const site = await startHost(t, () => {}, http.createServer((request, response) => {
+    let body = ''
+    request.on('data', (chunk) => { body += chunk })
+    request.on('end', () => response.end(`site ${request.method} ${request.url} ${body}`))
+  }))
+  const url = `http://127.0.0.1:${site.port}/x`
+  files(t, {
+    'taken.mjs': "export default async (app) => { app.get('/*', async () => 'taken') }",
+    'post.mjs': ASK.replace('http.get({ hostname, port, path }, resolve)', `http.request(
+      { hostname, port, path, method: 'POST', headers: { 'content-type': 'application/json' } }, resolve).end('{"a":')`)
+  })
+  const allow = ['--forward', '--allow', '127.0.0.1, 10.0.0.0/8']
+  t.strictSame(await cli(t, ['run', 'apps.mjs', ...allow, ...NODE, 'ask.mjs', 'http://a.test/', url]), {
+    code: 0, stdout: '200 a\n200 site GET /x \n', stderr: ''
+  })
+  t.match(await cli(t, ['run', 'apps.mjs', '--forward', ...NODE, 'ask.mjs', url]), {
+    stdout: /^403 .*FST_PROX_ADDRESS_REFUSED/
+  })
+  t.match(await cli(t, ['run', 'taken.mjs', ...allow, ...NODE, 'ask.mjs', url]), { stdout: '200 taken\n' })
   t.match(
-    await command('ca', 'export', '--file', file, '--out', out),
-    { code: 1, stderr: `fastify-prox: ${out} is there already; --force replaces it\n` }
-  )
-  t.match(await command('ca', 'export', '--file', file, '--out', out, '--force'), { code: 0 })
-  t.equal(readFileSync(out, 'utf8'), certificate.toString())
-  t.match(await command('ca', 'export', '--file', file, '--out', join(directory, 'no', 'where')), {
-    code: 1,
-    stderr: `fastify-prox: ${join(directory, 'no', 'where')} cannot be written: there is no such directory (ENOENT)\n`
-  })
-})
-
-t.test('issue gives a host a certificate with a key of its own', async (t) => {
-  const directory = t.testdir()
-  const file = join(directory, 'ca.pem')
-  await command('ca', 'create', '--file', file)
-  const ca = readFileSync(file, 'utf8')
-  const authority = new X509Certificate(ca.slice(ca.indexOf('-----BEGIN CERTIFICATE')))
-
-  const { code, stdout } = await command('ca', 'issue', 'WWW.example.com', '--file', file)
-  t.equal(code, 0)
-  const leaf = new X509Certificate(stdout.slice(stdout.indexOf('-----BEGIN CERTIFICATE')))
-  t.ok(leaf.verify(authority.publicKey))
-  t.ok(leaf.checkPrivateKey(createPrivateKey(stdout)))
-  t.equal(leaf.subjectAltName, 'DNS:example.com, DNS:*.example.com')
-
-  const [out, keyOut] = [join(directory, 'leaf.pem'), join(directory, 'leaf.key')]
-  writeFileSync(keyOut, 'mine', { mode: 0o644 })
-  const both = ['ca', 'issue', 'www.example.com', '--no-wildcards', '--file', file, '--out', out, '--key-out', keyOut]
-  t.match(await command(...both), { code: 1, stdout: '', stderr: /leaf\.key is there already; --force replaces it/ })
-  t.notOk(existsSync(out), 'all or nothing')
-  t.equal(readFileSync(keyOut, 'utf8'), 'mine')
-  const written = await command(...both, '--force')
-  const exact = new X509Certificate(readFileSync(out))
-  t.strictSame(written, {
-    code: 0,
-    stdout: '',
-    stderr: `fastify-prox: wrote the private key to ${keyOut}\n` +
-      'fastify-prox: wrote the certificate for DNS:www.example.com, valid until ' +
-      `${new Date(exact.validTo).toISOString()}, to ${out}\n`
-  })
-  t.equal(exact.subjectAltName, 'DNS:www.example.com')
-  t.ok(exact.checkPrivateKey(createPrivateKey(readFileSync(keyOut))))
-  t.notMatch(readFileSync(out, 'utf8'), 'PRIVATE KEY')
-  t.equal(mode(keyOut), '600', 'although it was looser before')
-  t.equal(mode(out), '644')
-
-  const bundle = join(directory, 'bundle.pem')
-  t.match(await command('ca', 'issue', '192.0.2.1', '--file', file, '--out', bundle), {
-    code: 0,
-    stdout: '',
-    stderr: /^fastify-prox: wrote the private key and the certificate for IP Address:192\.0\.2\.1, /
-  })
-  t.equal(mode(bundle), '600')
-  t.equal(new X509Certificate(readFileSync(bundle)).subjectAltName, 'IP Address:192.0.2.1')
-
-  const key = join(directory, 'only.key')
-  const split = await command('ca', 'issue', 'a.test', '--file', file, '--key-out', key)
-  t.notMatch(split.stdout, 'PRIVATE KEY')
-  t.ok(new X509Certificate(split.stdout).checkPrivateKey(createPrivateKey(readFileSync(key))))
-
-  const rsa = await command('ca', 'issue', 'a.test', '--file', file, '--key-type', 'rsa')
-  t.match(new X509Certificate(rsa.stdout.slice(rsa.stdout.indexOf('-----BEGIN CERTIFICATE'))).publicKey, {
-    asymmetricKeyType: 'rsa'
-  })
-
-  t.match(
-    await command('ca', 'issue', 'no host', '--file', file),
-    { code: 1, stdout: '', stderr: /"no host" is neither a host name nor an IP address/ }
+    await cli(t, ['run', 'taken.mjs', ...allow, ...NODE, 'post.mjs', url]), { stdout: '200 site POST /x {"a":\n' }
   )
 })
 
-t.test('without --file it is the one that an application makes', async (t) => {
-  const directory = t.testdir({ app: {} })
-  const back = process.cwd()
-  t.teardown(() => process.chdir(back))
-  process.chdir(join(directory, 'app'))
-  const { code } = await command('ca', 'create')
-  process.chdir(back)
-  t.equal(code, 0)
-  t.ok(existsSync(join(directory, 'app', 'ca', 'fastify-prox-ca.pem')))
-})
-
-t.test('a file that cannot be read or written', async (t) => {
-  const file = join(t.testdir(), 'ca.pem')
-  mkdirSync(file)
-  t.match(await command('ca', 'show', '--file', file), {
-    code: 1, stderr: `fastify-prox: The certificate authority in ${file} cannot be read: it is a directory (EISDIR)\n`
+t.test('--pass passes tunnels through', async (t) => {
+  const host = await startHost(t, (socket) => socket.end('the host'))
+  files(t, {
+    'policy.mjs': `export const options = { onConnect: ({ hostname }) => hostname === 'refused.test' ? 418 : undefined }
+      ${APPS}`,
+    'connect.mjs': `
+import net from 'node:net'
+const { hostname, port } = new URL(process.env.HTTP_PROXY)
+for (const authority of process.argv.slice(2)) {
+  const socket = net.connect(port, hostname)
+  socket.write(\`CONNECT \${authority} HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n\`)
+  let text = ''
+  for await (const bytes of socket) { text += bytes; if (
+    text.includes('{') || text.endsWith('\\r\\n\\r\\n')
+  ) { socket.write('GET / HTTP/1.0\\r\\n\\r\\n') } }
+  console.log(text.slice(9, 12), text.split('\\r\\n\\r\\n').at(-1))
+}`
   })
-  for (const force of [[], ['--force']]) {
-    t.match(await command('ca', 'create', '--file', file, ...force), {
-      code: 1, stderr: `fastify-prox: ${file} cannot be written: it is a directory\n`
-    })
-  }
-  t.match(await command('ca', 'create', '--file', join(file, '..', 'x', '\0')), { code: 1, stderr: /^fastify-prox: / })
-})
-
-t.test('what is not a regular file is neither followed nor replaced', async (t) => {
-  const directory = t.testdir({ target: 'mine' })
-  const file = join(directory, 'ca.pem')
-  await command('ca', 'create', '--file', file)
-  const dangling = join(directory, 'dangling')
-  const link = join(directory, 'link')
-  const fifo = join(directory, 'fifo')
-  symlinkSync('nowhere', dangling)
-  symlinkSync('target', link)
-  execFileSync('mkfifo', [fifo])
-  for (const out of [dangling, link, fifo, '/dev/null']) {
-    for (const force of [[], ['--force']]) {
-      const refused = {
-        code: 1, stdout: '', stderr: `fastify-prox: ${out} cannot be written: it is not a regular file\n`
-      }
-      t.strictSame(await command('ca', 'export', '--file', file, '--out', out, ...force), refused)
-      t.strictSame(await command('ca', 'issue', 'a.test', '--file', file, '--key-out', out, ...force), refused)
-      t.strictSame(await command('ca', 'create', '--file', out, ...force), refused)
-    }
-  }
-  t.equal(readlinkSync(dangling), 'nowhere')
-  t.equal(readFileSync(join(directory, 'target'), 'utf8'), 'mine')
-  t.ok(lstatSync(fifo).isFIFO())
-  t.same(readdirSync(directory).sort(), ['ca.pem', 'dangling', 'fifo', 'link', 'target'], 'nothing stays behind')
-  t.match(
-    await command('ca', 'show', '--file', fifo), { code: 1, stderr: /cannot be read: it is not a regular file\n$/ }
-  )
-})
-
-t.test('no output takes the place of the key, and none that of the CA', async (t) => {
-  const directory = t.testdir({ sub: {} })
-  const file = join(directory, 'ca.pem')
-  await command('ca', 'create', '--file', file)
-  const before = readFileSync(file)
-  const out = join(directory, 'x.pem')
-  symlinkSync('.', join(directory, 'same'))
-  for (const other of [out, join(directory, 'sub', '..', 'x.pem'), join(directory, 'same', 'x.pem')]) {
-    for (const force of [[], ['--force']]) {
-      t.match(await command('ca', 'issue', 'a.test', '--file', file, '--out', other, '--key-out', out, ...force), {
-        code: 1, stdout: '', stderr: /x\.pem cannot be both the file of the key and of the certificate\n$/
-      })
-    }
-  }
-  t.notOk(existsSync(out))
-  for (const own of [file, join(directory, 'same', 'ca.pem')]) {
-    t.match(await command('ca', 'export', '--file', file, '--out', own, '--force'), {
-      code: 1, stdout: '', stderr: /ca\.pem holds the certificate authority: choose another file\n$/
-    })
-  }
-  t.same(readFileSync(file), before)
-})
-
-t.test('when one of two files cannot be written, neither is', async (t) => {
-  const directory = t.testdir()
-  const file = join(directory, 'ca.pem')
-  await command('ca', 'create', '--file', file)
-  const [out, keyOut] = [join(directory, 'no', 'leaf.pem'), join(directory, 'leaf.key')]
-  t.match(await command('ca', 'issue', 'a.test', '--file', file, '--out', out, '--key-out', keyOut), {
-    code: 1, stdout: '', stderr: /leaf\.pem cannot be written: there is no such directory/
-  })
-  t.same(readdirSync(directory), ['ca.pem'])
+  const { port } = host
+  const pass = ['--pass', 'LOCALHOST,127.0.0.1', '--pass', '*.localhost', '--allow', '127.0.0.0/8,::1']
+  const { stdout } = await cli(t, [
+    'run', 'policy.mjs', ...pass, ...NODE, 'connect.mjs',
+    `localhost:${port}`, `127.0.0.1:${port}`, 'refused.test:1', 'a.test:80'
+  ])
+  const lines = stdout.trimEnd().split('\n')
+  t.strictSame(lines.slice(0, 2), ['200 the host', '200 the host'])
+  t.match(lines[2], /^418 .*FST_PROX_CONNECT_REFUSED/)
+  t.equal(lines[3], '200 a', 'intercepted')
 })

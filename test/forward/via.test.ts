@@ -5,7 +5,7 @@ import { createServer as createSocksServer } from '@pondwader/socks5-server'
 import type { PrepareRequestFunctionOpts } from 'proxy-chain' with { 'resolution-mode': 'import' }
 import t from 'tap'
 import type { Test } from 'tap'
-import { fromEnvironment, proxyChooser } from '../../forward/via'
+import { fromEnvironment, proxyChooser } from '../../net/via'
 import { privateRoot, startForward, startRaw, startSite } from './support'
 
 /** An HTTP proxy that asks for `me:secret`, and the targets that it has been asked for. */
@@ -115,7 +115,7 @@ t.test('a function chooses by target', async (t) => {
 t.test('reads the environment as undici does', async (t) => {
   const env = { http_proxy: 'http://p:1', HTTPS_PROXY: 'http://s:2', NO_PROXY: 'a.test, .b.test,*.c.test d.test:8080 [::1]' }
   const choose = (scheme: 'http' | 'https', hostname: string, port = 80, variables: NodeJS.ProcessEnv = env): string | null =>
-    fromEnvironment({ url: '', scheme, hostname, port }, variables)?.host ?? null
+    fromEnvironment({ scheme, hostname, port }, variables)?.host ?? null
   t.equal(choose('http', 'x.test'), 'p:1')
   t.equal(choose('https', 'x.test'), 's:2')
   for (const host of ['a.test', 'A.TEST', 'x.a.test', 'b.test', 'x.b.test', 'c.test', 'x.c.test', '::1']) t.equal(choose('http', host), null, host)
@@ -126,8 +126,8 @@ t.test('reads the environment as undici does', async (t) => {
   t.equal(choose('http', 'x', 1, { HTTPS_PROXY: 'http://p:1' }), null)
   t.equal(choose('http', 'x', 1, { http_proxy: '', no_proxy: '' }), null)
   t.equal(choose('http', 'x', 1, { http_proxy: 'http://p:1', no_proxy: '*' }), null)
-  const own = await proxyChooser('env')!({ url: '', scheme: 'http', hostname: 'x.test', port: 80 })
-  t.equal(own?.host, fromEnvironment({ url: '', scheme: 'http', hostname: 'x.test', port: 80 }, process.env)?.host)
+  const own = await proxyChooser('env')!({ scheme: 'http', hostname: 'x.test', port: 80 })
+  t.equal(own?.host, fromEnvironment({ scheme: 'http', hostname: 'x.test', port: 80 }, process.env)?.host)
 })
 
 t.test('takes no other value', async (t) => {

@@ -9,14 +9,15 @@ import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import t from 'tap'
 import { CertificateAuthority } from '../../plugin/index'
-import { intercept } from '../../plugin/tunnel/intercept'
+import { serveTunnel } from '../../plugin/tunnel/intercept'
 import type { InterceptOptions } from '../../plugin/tunnel/intercept'
 import { OutcomeReporter } from '../../plugin/tunnel/outcome'
+import type { PassDialer } from '../../plugin/tunnel/pass'
 import { Tunnel } from '../../plugin/tunnel/tunnel'
 import type { TunnelRequest } from '../../plugin/tunnel/tunnel'
 
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
-const TIMEOUTS = { firstByte: 1_000, handshake: 1_000, idle: 0, close: 0 }
+const TIMEOUTS = { firstByte: 1_000, handshake: 1_000, idle: 0, passIdle: 0, close: 0 }
 
 interface Line {
   readonly level: string
@@ -77,13 +78,14 @@ class Conversation {
       http1: serverOf('http1'),
       http2: http2 ? serverOf('http2') : null,
       reporter,
+      passDialer: { dial: async () => null } as Partial<PassDialer> as PassDialer,
       timeouts: TIMEOUTS,
       keyLog: null
     }
   }
 
   async begin (head = ''): Promise<void> {
-    await intercept(this.tunnel, Buffer.from(head, 'latin1'), this.#options)
+    await serveTunnel(this.tunnel, null, Buffer.from(head, 'latin1'), this.#options)
   }
 
   /** TLS on the client's end, which trusts the CA unless told otherwise. */
@@ -126,7 +128,7 @@ function isForA (_host: string, certificate: tls.PeerCertificate): Error | undef
   return tls.checkServerIdentity('a.test', certificate)
 }
 
-t.test('intercept', async (t) => {
+t.test('serveTunnel', async (t) => {
   const ca = await CertificateAuthority.load({ store: new Map() })
   const reporter = new OutcomeReporter(ca)
   const converse = (changes: Changes = {}): Conversation => new Conversation(ca, reporter, changes)

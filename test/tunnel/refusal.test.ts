@@ -45,7 +45,7 @@ except ssl.SSLError: pass`
   const { proxyCA } = proxy.app
   t.match(await proxy.log.next(/tunnel to curl.test:443 closed/), {
     level: 'warn',
-    msg: `tunnel to curl.test:443 closed: the client does not trust the CA '${proxyCA.name}': add its certificate to what the client trusts`,
+    msg: `tunnel to curl.test:443 closed: the client does not trust the CA '${proxyCA.name}': add its certificate to what the client trusts, or have onConnect answer pass() for curl.test`,
     fingerprint256: proxyCA.fingerprint256,
     code: 'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA'
   })

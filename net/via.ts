@@ -1,15 +1,25 @@
 /** Chooses the upstream proxy of a target. */
-import type { ForwardTarget, ForwardVia } from '../types/forward'
+import type { DialTarget, UpstreamProxy } from '../types/net'
 import { FST_PROX_INVALID_OPTION, show } from '../plugin/errors'
 
 const TAKES = '\'env\', the URL of an http, https, socks5 or socks5h proxy, false or a function'
 const SCHEMES = new Set(['http:', 'https:', 'socks5:', 'socks5h:'])
 
-/** @returns the proxy, or `null` for a direct connection */
-export type ChooseProxy = (target: ForwardTarget) => Promise<URL | null>
+/** What the environment chooses by. */
+export interface SchemeTarget extends DialTarget {
+  readonly scheme: 'http' | 'https'
+}
 
-/** @throws FST_PROX_INVALID_OPTION, at once for a fixed proxy, and for what a function answers when it does */
-export function proxyChooser (via: ForwardVia | undefined): ChooseProxy | null {
+/** @returns the proxy, or `null` for a direct connection */
+export type ChooseProxy<Target> = (target: Target) => Promise<URL | null>
+
+/**
+ * @returns `null`: no target has one
+ * @throws FST_PROX_INVALID_OPTION, at once for a fixed proxy, and for what a function answers when it does
+ */
+export function proxyChooser<Target extends SchemeTarget> (
+  via: UpstreamProxy<Target> | undefined
+): ChooseProxy<Target> | null {
   if (via === undefined || via === false) return null
   if (via === 'env') return async (target) => fromEnvironment(target, process.env)
   if (typeof via === 'function') {
@@ -31,7 +41,7 @@ function proxyUrl (value: unknown): URL {
 }
 
 /** The variables as undici's EnvHttpProxyAgent reads them: lower case first, `HTTP_PROXY` for https too. */
-export function fromEnvironment ({ scheme, hostname, port }: ForwardTarget, env: NodeJS.ProcessEnv): URL | null {
+export function fromEnvironment ({ scheme, hostname, port }: SchemeTarget, env: NodeJS.ProcessEnv): URL | null {
   const forHttp = (env.http_proxy ?? env.HTTP_PROXY) || undefined
   const forHttps = (env.https_proxy ?? env.HTTPS_PROXY) || undefined
   const proxy = scheme === 'https' ? forHttps ?? forHttp : forHttp

@@ -1,0 +1,17 @@
+/** A bare relay of `node:net`, the limit: every connection goes to the host, whatever is said on it. */
+import { connect, createServer } from 'node:net'
+import { once } from 'node:events'
+import { startOrigin } from './origin.js'
+
+export async function start () {
+  const { port } = new URL(await startOrigin())
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
+    const upstream = connect({ host: '127.0.0.1', port: Number(port), allowHalfOpen: true, noDelay: true })
+    client.on('error', () => upstream.destroy())
+    upstream.on('error', () => client.destroy())
+    client.pipe(upstream).pipe(client)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return { port: server.address().port, ca: undefined, proxy: false }
+}
