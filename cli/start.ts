@@ -33,11 +33,12 @@ export function startCommand (args: readonly string[], output: Output, end: (exi
     if (options.watch === true) return end(await runWatched(args, tell))
     const https = options.https === true
     const { app, unrouted } = await buildApplication(file, { ...options, defaultCa: {}, https }, output)
+    // Once each: who asks a second time does not want to wait.
+    const stopped = Promise.race(['SIGINT', 'SIGTERM', 'SIGHUP'].map(async (signal) => await once(process, signal)))
     try {
       await app.listen({ port: options.port, host: options.host })
       if (options.quiet !== true) stdout.write(welcome(app))
-      // Once each: who asks a second time does not want to wait.
-      await Promise.race(['SIGINT', 'SIGTERM', 'SIGHUP'].map((signal) => once(process, signal)))
+      await stopped
     } finally {
       await app.close()
     }
