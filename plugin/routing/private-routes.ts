@@ -143,7 +143,8 @@ export class PrivateRoutes {
     const { router, notFoundRouter } = this.#routers
     const { on, addConstraintStrategy } = router
     router.on = (method, path, options, handler, store) => {
-      const { [CONSTRAINT]: name, ...constraints } = options.constraints ?? {}
+      // Fastify always hands over an object.
+      const { [CONSTRAINT]: name, ...constraints } = options.constraints!
       const section = typeof name === 'string' ? this.#sections.get(name) : contextSection(store)
       if (section === undefined) return on.call(router, method, path, options, handler, store)
       section.table ??= emptyCopyOf(router)

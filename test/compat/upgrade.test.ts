@@ -5,6 +5,7 @@ import type { IncomingMessage } from 'node:http'
 import net from 'node:net'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
+import type { Test } from 'tap'
 import { decideUpgrades, knowsUpgradeCallback, replayWithoutUpgrade, shareUpgrades } from '../../plugin/compat/upgrade'
 
 interface DecidingServer extends EventEmitter {
@@ -67,17 +68,34 @@ t.test('a secondary server', async (t) => {
 
 const skip = knowsUpgradeCallback(http.createServer()) ? 'this Node never stops parsing for an ignored upgrade' : false
 
-t.test('a header section of which Node has dropped fields is not read again', { skip }, async (t) => {
-  const server = http.createServer(() => { t.fail('it was read again') })
+/** A server that acts on no `Upgrade` field, and a client of it. */
+async function connectTo (t: Test, server: http.Server): Promise<{ client: net.Socket, socket: net.Socket }> {
   server.on('upgrade', (raw, _socket, head) => { replayWithoutUpgrade(server, raw, head) })
   server.listen(0, '127.0.0.1')
   t.teardown(() => server.close())
   await once(server, 'listening')
-
   const client = net.connect((server.address() as AddressInfo).port, '127.0.0.1').on('error', () => {})
   const [socket] = await once(server, 'connection') as [net.Socket]
-  const fields = 'Host: a.test\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n' + 'a: b\r\n'.repeat(1_000)
-  client.write(`GET / HTTP/1.1\r\n${fields}\r\n`)
+  return { client, socket }
+}
+
+const UPGRADE = 'Host: a.test\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n'
+
+t.test('a request is read again without the field, and counts once for its connection', { skip }, async (t) => {
+  const server = http.createServer(({ headers }, response) => { response.end(headers.upgrade ?? 'none') })
+  Object.assign(server, { maxRequestsPerSocket: 2, maxHeadersCount: 50 })
+  const { client } = await connectTo(t, server)
+  client.write(`GET /1 HTTP/1.1\r\n${UPGRADE}\r\n`)
+  const [first] = await once(client, 'data') as [Buffer]
+  t.match(first.toString(), /^HTTP\/1\.1 200 [^]*Connection: keep-alive[^]*none/)
+  client.write(`GET /2 HTTP/1.1\r\n${UPGRADE}\r\n`)
+  const last = Buffer.concat(await client.toArray()).toString()
+  t.match(last, /^HTTP\/1\.1 200 [^]*Connection: close[^]*none/, 'the last one')
+})
+
+t.test('a header section of which Node has dropped fields is not read again', { skip }, async (t) => {
+  const { client, socket } = await connectTo(t, http.createServer(() => { t.fail('it was read again') }))
+  client.write(`GET / HTTP/1.1\r\n${UPGRADE}${'a: b\r\n'.repeat(1_000)}\r\n`)
   const [answer] = await once(client, 'data') as [Buffer]
   t.match(answer.toString(), /^HTTP\/1\.1 431 /)
   const closed = new Promise((resolve) => { socket.on('close', resolve) })

@@ -247,3 +247,13 @@ t.test("routes of the plugin's own are in no API document, and hooks can tell th
     'connect GET / true', 'failure GET / true', ...get.filter((line) => !line.endsWith('/ true')), ...get.map((line) => line.replace('GET', 'HEAD'))
   ]))
 })
+
+t.test('not-found handlers of the application are its own', async (t) => {
+  const { app } = await create(t, { prox: { resolver: '/' } }, (app) => {
+    app.register(async (child) => {
+      child.setNotFoundHandler(async (_request, reply) => await reply.code(404).send('of the child'))
+    }, { prefix: '/v1' })
+  })
+  t.equal((await app.inject('/v1/none')).body, 'of the child')
+  t.match((await app.inject('/none')).json(), { message: 'Route GET:/none not found' })
+})
