@@ -155,7 +155,7 @@ async function answer (
   options: ForwardOptions
 ): Promise<void> {
   const { rawHeaders, statusCode, statusMessage, httpVersion, bodiless } = upstream
-  const trailers = (): string[] => endToEnd(upstream.rawTrailers)
+  const trailers = (): string[] => endToEnd(upstream.rawTrailers())
   const received = recorder.responseBody(upstream.body, trailers)
   received.on('error', (err) => recorder.end(err))
   received.on('close', () => {

@@ -130,7 +130,7 @@ function responseOf (method: string, incoming: IncomingMessage): UpstreamRespons
     rawHeaders: incoming.rawHeaders,
     body: incoming,
     bodiless: hasNoContent(method, statusCode),
-    get rawTrailers () { return incoming.rawTrailers }
+    rawTrailers: () => incoming.rawTrailers
   }
 }
 

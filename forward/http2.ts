@@ -148,7 +148,7 @@ async function responseTo (stream: ClientHttp2Stream, authority: string, call: C
         rawHeaders: raw ?? rawOf(headers),
         body: readable,
         bodiless: hasNoContent(method, statusCode) || (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0,
-        get rawTrailers () { return rawTrailers }
+        rawTrailers: () => rawTrailers
       })
     })
   })

@@ -41,8 +41,9 @@ export function respond (
     // Before Fastify's own listener, which ends the response.
     body.once('end', () => addTrailers(raw, trailers()))
     body.once('error', () => cutShort(raw))
-    // Streams of events, gRPC: a client may wait for the head before it does anything.
-    raw.once('pipe', () => flushHead(raw as ServerResponse))
+    // Streams of events, gRPC: a client may wait for the head before it does anything. What is there of the body goes
+    // with it, in one write.
+    raw.once('pipe', () => setImmediate(flushHead, raw as ServerResponse))
   }
   reply.send(body)
 }
@@ -67,7 +68,7 @@ function spell (raw: RawResponse, names: ReadonlyMap<string, string>, bodiless: 
 }
 
 function flushHead (raw: ServerResponse): void {
-  if (raw.headersSent) return
+  if (raw.headersSent || raw.destroyed) return
   // Over HTTP/1.1, flushHeaders() would write the fields as UTF-8; Latin-1 is what they came as.
   if (isHttp2(raw)) raw.flushHeaders()
   else raw.write('', 'latin1')

@@ -32,8 +32,11 @@ export interface UpstreamResponse extends ExchangeResponse {
   readonly body: Readable
   /** Whether the head is all there is. */
   readonly bodiless: boolean
-  /** Complete when `body` has ended. */
-  readonly rawTrailers: readonly string[]
+  /**
+   * Complete when `body` has ended. A function, and no getter: V8 makes a map for each object literal that has one, and
+   * keeps it, with all that the getter refers to, until it collects the old space.
+   */
+  readonly rawTrailers: () => readonly string[]
 }
 
 export interface Upstream {

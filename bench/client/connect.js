@@ -20,7 +20,8 @@ export async function openPlain ({ port }) {
 export async function openThrough (contender) {
   const socket = await openPlain(contender)
   if (contender.proxy) await openTunnel(socket, contender.authority)
-  return socket
+  // Nothing comes before it is asked for.
+  return socket.resume()
 }
 
 /**
