@@ -1,5 +1,5 @@
 /**
- * The command as a process of its own, with the loaders of this one, so that its coverage counts.
+ * The command as a process of its own, compiled: loading TypeScript would take most of the time of each.
  *
  *   const command = startCli(t, ['start', app, '--port', '0'])
  *   await command.printed(/Proxy/)          standard output, as soon as it matches
@@ -9,12 +9,23 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { compileTo } from '../ca/compiled'
 
-const NAME = join(__dirname, '..', '..', 'cli', 'fastify-prox')
-const ENTRY = existsSync(`${NAME}.ts`) ? `${NAME}.ts` : `${NAME}.js`
+const TAP = join(__dirname, '..', '..', '.tap')
+
+/** Compiles the command; the process of the tests removes it when it ends. */
+function compileCommand (): string {
+  mkdirSync(TAP, { recursive: true })
+  const directory = mkdtempSync(join(TAP, 'command-'))
+  process.on('exit', () => rmSync(directory, { recursive: true }))
+  compileTo(directory)
+  return join(directory, 'cli', 'fastify-prox.js')
+}
+
+const COMMAND = compileCommand()
 
 export interface Outcome {
   readonly code: number | null
@@ -31,7 +42,7 @@ export interface Cli {
 const NO_PROXY = { http_proxy: '', https_proxy: '', HTTP_PROXY: '', HTTPS_PROXY: '' }
 
 export function startCli (t: Test, args: string[], env: NodeJS.ProcessEnv = {}): Cli {
-  const child = spawn(process.execPath, [...process.execArgv, ENTRY, ...args], {
+  const child = spawn(process.execPath, [COMMAND, ...args], {
     cwd: t.testdirName, env: { ...process.env, ...NO_PROXY, ...env }, stdio: ['ignore', 'pipe', 'pipe']
   })
   t.teardown(() => child.kill('SIGKILL'))

@@ -24,7 +24,7 @@ async function listen (ca: CertificateAuthority, options: object): Promise<Fasti
   const app = Fastify({ requestTimeout: REQUEST_TIMEOUT, ...options }) as FastifyInstance
   await app.register(fastifyProx, {
     ca,
-    timeouts: { idle: IDLE, firstByte: 1_000, handshake: 1_000 },
+    timeouts: { idle: IDLE, firstByte: 5_000, handshake: 5_000 },
     resolver: async (url) => {
       if (url.endsWith('/resolved')) await sleep(5)
       return `/p/${url}`
