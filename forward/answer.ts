@@ -63,7 +63,7 @@ export function responseOf (method: string, answer: ExchangeAnswer): UpstreamRes
     rawHeaders,
     body: Buffer.isBuffer(body) ? readableOf(body) : body,
     bodiless: hasNoContent(method, statusCode),
-    rawTrailers: []
+    rawTrailers: () => []
   }
 }
 
