@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import fastifyProx, { CertificateAuthority, fastifyProx as named, fixedResolver, proxyAuthResolver } from '../plugin/index'
+import fastifyProx, { CertificateAuthority, fastifyProx as named, fixedResolver, pass, proxyAuthResolver } from '../plugin/index'
 
 const ROOT = join(__dirname, '..')
 const index = readFileSync(join(ROOT, 'plugin/index.ts'), 'utf8')
@@ -17,6 +17,7 @@ t.test('require gives the plugin, with everything else as its properties', async
   t.equal(fastifyProx.CertificateAuthority, CertificateAuthority)
   t.equal(fastifyProx.fixedResolver, fixedResolver)
   t.equal(fastifyProx.proxyAuthResolver, proxyAuthResolver)
+  t.equal(fastifyProx.pass, pass)
   const meta = Object.getOwnPropertyDescriptor(fastifyProx, Symbol.for('plugin-meta'))!.value
   t.match(meta, { name: 'fastify-prox', fastify: '5.x' })
   t.equal(Object.getOwnPropertyDescriptor(fastifyProx, Symbol.for('skip-override'))!.value, true)

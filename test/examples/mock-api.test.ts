@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { assertBuilt, environment, examplePath } from './example'
@@ -23,4 +24,21 @@ t.test('what has no mock goes nowhere', async (t) => {
     await app.close()`
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], { cwd: examplePath('mock-api'), env: environment() })
   t.equal(stdout, '501 no mock for GET https://api.stripe.com/v1/refunds\n501 no mock for GET http://example.com/\n')
+})
+
+t.test('prints what its README says', async (t) => {
+  assertBuilt()
+  const command = join(examplePath('mock-api'), '../../dist/cli/fastify-prox.js')
+  const run = async (env: Record<string, string>, ...program: string[]): Promise<object> => {
+    const args = [command, 'run', 'mocks.mjs', '--', ...program]
+    return await promisify(execFile)(process.execPath, args, { cwd: examplePath('mock-api'), env: environment(env) })
+      .catch((err) => err)
+  }
+  const charge = [process.execPath, 'charge.mjs', '100', 'EUR']
+  t.match(await run({ STRIPE_KEY: 'sk_test' }, ...charge), { stdout: 'Charged 125 usd: ch_1\n', stderr: '' })
+  t.match(await run({}, ...charge), { code: 1, stdout: '', stderr: 'Not charged: Invalid API Key provided\n' })
+  const ask = "require('node:https').get('https://example.com/', (response) => response.resume())"
+  t.match(await run({}, process.execPath, '-e', ask), {
+    stderr: 'Requests that had no route:\n  GET https://example.com/\n'
+  })
 })
