@@ -11,7 +11,7 @@ const EXAMPLES = `
 Examples:
   fastify-prox run mocks.mjs -- npm test
   fastify-prox run mocks.mjs --quiet -- python3 program.py --verbose
-  fastify-prox run mocks.mjs --forward --pass 'registry.npmjs.org,*.pinned.example' -- ./crawl
+  fastify-prox run mocks.mjs --forward --pass 'login.example,*.pinned.example' -- ./crawl
 
 The program finds the proxy and its certificate authority, which is in memory unless --ca names a file, in its
 environment. It gets the signals that come here, and its exit code is the one of this command (128 and the number of the
