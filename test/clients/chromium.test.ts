@@ -59,7 +59,7 @@ function status (page: Page): Promise<unknown> {
   return page.evaluate("document.querySelector('[role=status]').innerText")
 }
 
-t.test('Chromium', { skip: withoutChromium, timeout: 120_000 }, async (t) => {
+t.test('Chromium', { skip: withoutChromium, timeout: 200_000 }, async (t) => {
   const trusted = await CertificateAuthority.load({ store: new Map() })
   const ca = join(t.testdir(), 'ca.pem')
   await writeFile(ca, trusted.certificatePem)

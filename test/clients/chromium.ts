@@ -186,17 +186,30 @@ export class Page {
 
   /** Loads a page with all that is on it. Resolves with the network's error, `net::ERR_…`, or `null`. */
   async navigate (url: string): Promise<string | null> {
-    const loaded = this.#browser.event('Page.loadEventFired', this.#session)
-    const { errorText } = await this.send('Page.navigate', { url })
-    await loaded
-    return (errorText as string | undefined) ?? null
+    return await twice(async () => {
+      const loaded = this.#browser.event('Page.loadEventFired', this.#session)
+      const { errorText } = await this.send('Page.navigate', { url })
+      await loaded
+      return (errorText as string | undefined) ?? null
+    })
   }
 
   /** The value of an expression; a promise is awaited. */
   async evaluate (expression: string): Promise<unknown> {
     const params = { expression, awaitPromise: true, returnByValue: true }
-    const { result, exceptionDetails } = await this.send('Runtime.evaluate', params)
+    const { result, exceptionDetails } = await twice(async () => await this.send('Runtime.evaluate', params))
     if (exceptionDetails !== undefined) throw new Error(JSON.stringify(exceptionDetails))
     return (result as { value?: unknown }).value
   }
+}
+
+/** How long Chromium may take for a step, in milliseconds. */
+const PATIENCE = 30_000
+
+/** Asks once more for what does not come: on a busy machine Chromium was seen to never answer. */
+async function twice<T> (ask: () => Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<null>((resolve) => { timer = setTimeout(resolve, PATIENCE, null) })
+  const first = await Promise.race([ask().then((value) => ({ value })), late]).finally(() => clearTimeout(timer))
+  return first === null ? await ask() : first.value
 }
