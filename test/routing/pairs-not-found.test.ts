@@ -1,6 +1,7 @@
 /** Not-found handlers of a plugin at the root of plain Fastify and of a proxy app give the same answers. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import t from 'tap'
+import { OLDEST } from '../support/oldest'
 import { behavesAlike } from './pairs'
 import type { App, Behaviour } from './pairs'
 
@@ -38,7 +39,8 @@ const behaviours: Record<string, Behaviour> = {
     app: handled,
     ask: ['application/xml', 'application/x-www-form-urlencoded', 'nonsense'].map((type) =>
       ({ method: 'POST', url: '/b', headers: { 'content-type': type }, payload: '<a/>' })),
-    expect: [404, 404, 415]
+    // The oldest Fastify takes what is no content type for one without a parser.
+    expect: [404, 404, OLDEST ? 404 : 415]
   },
   'a body that cannot be parsed': {
     app: handled, ask: [{ method: 'POST', url: '/b', headers: { 'content-type': 'application/json' }, payload: '{' }], expect: [400]

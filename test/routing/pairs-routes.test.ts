@@ -163,7 +163,14 @@ const behaviours: Record<string, Behaviour> = {
     ask: ['/a', '/copy/a']
   },
   'a route twice': { app: (app) => { app.get('/a', telling).get('/a', telling) } },
-  'a route twice for several methods': { app: (app) => { app.post('/a', telling).route({ method: ['PUT', 'POST'], url: '/a', handler: telling }) } },
+  // The oldest Fastify refuses it by an error of its router, which has no code.
+  ...!OLDEST && {
+    'a route twice for several methods': {
+      app: (app: FastifyInstance) => {
+        app.post('/a', telling).route({ method: ['PUT', 'POST'], url: '/a', handler: telling })
+      }
+    }
+  },
   'an optional parameter and its route': { app: (app) => { app.get('/a/:b?', telling).get('/a', telling) } },
   'routes that are refused': {
     app: (app, note) => {
