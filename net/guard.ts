@@ -14,9 +14,9 @@ const NAME = /^(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?$/
 
 type Rule = (address: string, hostname: string) => boolean
 
-/** The addresses that the server of a Fastify instance listens on. */
-export function ownAddresses (fastify: { addresses (): Array<AddressInfo | string> }): OwnAddresses {
-  return () => fastify.addresses().filter((address) => typeof address === 'object')
+/** The addresses that a server listens on, of which it tells paths of unix sockets too. */
+export function ownAddresses (server: { addresses (): Array<AddressInfo | string> }): OwnAddresses {
+  return () => server.addresses().filter((address) => typeof address === 'object')
 }
 
 export class AddressGuard {

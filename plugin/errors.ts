@@ -2,7 +2,7 @@
 import { inspect } from 'node:util'
 import createError from '@fastify/error'
 
-/** Characters of a string that a message shows: room for a host or a realm, and for no private key. */
+/** Characters of a string that a message shows: enough for a host or a realm, too few for a private key. */
 const LONGEST_SHOWN = 60
 const ELEMENTS_SHOWN = 3
 
@@ -281,7 +281,7 @@ export const FST_PROX_NOT_RECORDED = createError<[request: string, file: string,
 export const FST_PROX_HAR_UNREADABLE = createError<[file: string, reason: string]>(
   'FST_PROX_HAR_UNREADABLE', 'The recording %s cannot be read: %s')
 
-/** There is no room for a recording at its place. */
+/** A recording cannot be written to its file or folder. */
 export const FST_PROX_HAR_NOT_WRITABLE = createError<[file: string, reason: string]>(
   'FST_PROX_HAR_NOT_WRITABLE', 'The recording %s cannot be written: %s')
 

@@ -28,10 +28,28 @@ interface Handle {
  * slowly, or has ended its side, wait in the socket below. TLS may be on TLS, when the proxy is reached by TLS.
  * @returns how much the system has been given to write, or `null` when nothing is lost
  */
-export function findLostWrite (socket: TLSSocket): number | null {
+function findLostWrite (socket: TLSSocket): number | null {
   let pending = false
   let bottom = (socket as { _handle?: Handle | null })._handle
   for (; bottom?._parent; bottom = bottom._parent) pending ||= bottom.writeQueueSize! > 0
   // A stream in JavaScript has no size: how much it holds back is not known.
   return pending && bottom?.writeQueueSize === 0 ? bottom.bytesWritten : null
+}
+
+/** Tells whether the client of a TLS socket has reset it. To be asked periodically, with a pause. */
+export class ResetDetector {
+  readonly #socket: TLSSocket
+  /** What the system had been given to write when a lost write was last seen; `null`: none was. */
+  #stuckAt: number | null = null
+
+  constructor (socket: TLSSocket) {
+    this.#socket = socket
+  }
+
+  /** True when a lost write is seen twice in the same state: Node reports some writes a turn of its loop later. */
+  check (): boolean {
+    const before = this.#stuckAt
+    this.#stuckAt = findLostWrite(this.#socket)
+    return this.#stuckAt !== null && this.#stuckAt === before
+  }
 }

@@ -81,7 +81,7 @@ function certificate ({ ca }: CertificatePageOptions): Markup {
 somebody gave it to them. The files hold the certificate alone, never the private key.</p>`
 }
 
-/** Breaks after every eighth byte, where need be: the style has room for 16 in a line. A copy has no break in it. */
+/** Allows a line break after every eighth byte; a wide line takes 16. What is copied has no break in it. */
 function fingerprint (text: string): Markup[] {
   return text.split(':').map((byte, i) => {
     if (i === 0) return markup`${byte}`

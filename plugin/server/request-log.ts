@@ -3,8 +3,9 @@
  * `proxy`. They are bindings of the logger that Fastify makes for each request, so whatever else is set for it holds:
  * `disableRequestLogging`, serializers, `childLoggerFactory`.
  */
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { RawRequest } from '../../types/options'
+import { isSilent } from '../compat/silent-logger'
 import { proxyOf } from '../routing/proxy-router'
 
 type ChildLoggerFactory = FastifyInstance['childLoggerFactory']
@@ -31,11 +32,6 @@ function withProxy (factory: ChildLoggerFactory): ChildLoggerFactory {
     labelled.add(raw)
     return factory.call(this, logger, { ...bindings, ...added }, options, raw)
   }
-}
-
-/** Whether a logger writes nothing: Fastify's, when the application asked for none, is its own child. */
-function isSilent (log: FastifyBaseLogger): boolean {
-  return log.child({}) === log
 }
 
 /** Adds the fields to the lines of all requests, whoever makes their loggers. */

@@ -10,6 +10,7 @@ import { knowsUpgradeCallback, replayWithoutUpgrade } from '../compat/upgrade'
 import type { RequestServer } from './intercept'
 import { IDLE_TIMEOUT } from './endings'
 import type { Tunnel, Watch } from './tunnel'
+import { Silence } from './watchdog'
 
 const METHOD_NOT_ALLOWED = 405
 
@@ -120,8 +121,7 @@ function answerConnect (raw: IncomingMessage, socket: Socket, statusCode: number
 class IdleWatch implements Watch {
   readonly #tunnel: Tunnel
   readonly #idle: number
-  #bytesSeen = -1
-  #silentSince = 0
+  readonly #silence = new Silence()
 
   constructor (tunnel: Tunnel, idle: number) {
     this.#tunnel = tunnel
@@ -129,12 +129,7 @@ class IdleWatch implements Watch {
   }
 
   check (now: number): void {
-    const { socket: { bytesRead } } = this.#tunnel
-    if (bytesRead !== this.#bytesSeen || this.#tunnel.isAnswering()) {
-      this.#bytesSeen = bytesRead
-      this.#silentSince = now
-    } else if (now - this.#silentSince >= this.#idle) {
-      this.#tunnel.destroy(IDLE_TIMEOUT)
-    }
+    if (this.#tunnel.isAnswering()) this.#silence.restart(now)
+    if (this.#silence.measure(this.#tunnel.socket.bytesRead, now) >= this.#idle) this.#tunnel.destroy(IDLE_TIMEOUT)
   }
 }

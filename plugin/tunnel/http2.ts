@@ -13,6 +13,7 @@ import type { RequestServer } from './intercept'
 import { lingeringClose } from './lingering-close'
 import { CLIENT_UNRESPONSIVE, connectionFailed, CONNECTION_TIMEOUT } from './endings'
 import type { Tunnel, Watch } from './tunnel'
+import { Silence } from './watchdog'
 
 /** Streams of a session at a time; RFC 9113 5.1.2 wants 100 at least. Node's own default is no limit. */
 const MAX_CONCURRENT_STREAMS = 128
@@ -108,8 +109,7 @@ class SessionWatch implements Watch {
   readonly #session: ServerHttp2Session
   readonly #tunnel: Tunnel
   readonly #limits: ServerLimits
-  #bytesSeen = -1
-  #silentSince = 0
+  readonly #silence = new Silence()
   /** Whether SETTINGS wait for their acknowledgement. */
   #asked = false
   /** The last stream that became a request. */
@@ -141,20 +141,14 @@ class SessionWatch implements Watch {
 
   #checkSilence (now: number): void {
     const { socket } = this.#tunnel
-    const bytes = socket.bytesRead + socket.bytesWritten
-    if (bytes !== this.#bytesSeen) {
-      this.#bytesSeen = bytes
-      this.#silentSince = now
-      return
-    }
+    const silent = this.#silence.measure(socket.bytesRead + socket.bytesWritten, now)
     const { idle, timeout } = this.#limits
-    const silent = now - this.#silentSince
     if (timeout > 0 && silent >= timeout) return this.#tunnel.destroy(CONNECTION_TIMEOUT)
     if (idle === 0 || silent < idle) return
     if (this.#asked) return this.#tunnel.destroy(CLIENT_UNRESPONSIVE)
     if (timeout === 0) {
       this.#asked = true
-      this.#silentSince = now
+      this.#silence.restart(now)
       // Before the session closes: one without streams may be gone when that returns.
       this.#session.settings({}, () => { this.#asked = false })
     }

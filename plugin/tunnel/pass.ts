@@ -33,8 +33,8 @@ export class PassDecision implements Pass {
   constructor (options: PassOptions) {
     checkOptions(options, RULES)
     const { allow = 'public', via = false, timeout = TIMEOUT, lookup } = options
-    // Throws for what it does not take.
-    new AddressGuard(allow, () => []) // eslint-disable-line no-new
+    // eslint-disable-next-line no-new -- it throws for what it does not take
+    new AddressGuard(allow, () => [])
     this.allow = allow
     this.via = via
     this.timeout = timeout
@@ -70,11 +70,11 @@ export class PassDialer {
   #tls: UpstreamTls | null = null
 
   /**
-   * @param fastify whose own addresses are never dialled
+   * @param server the proxy, whose own addresses are never dialled
    * @param track told of every socket that is open
    */
-  constructor (fastify: Parameters<typeof ownAddresses>[0], track: (socket: Socket) => void) {
-    this.#own = ownAddresses(fastify)
+  constructor (server: Parameters<typeof ownAddresses>[0], track: (socket: Socket) => void) {
+    this.#own = ownAddresses(server)
     this.#track = track
   }
 

@@ -7,6 +7,7 @@ import { readFirstBytes, readServerName } from './first-bytes'
 import type { OutcomeReporter } from './outcome'
 import { refuse } from './refuse'
 import type { Tunnel, Watch } from './tunnel'
+import { Silence } from './watchdog'
 
 export interface RelayOptions {
   readonly reporter: OutcomeReporter
@@ -30,25 +31,31 @@ export async function passThrough (
   if (first?.protocol === 'tls') {
     const servername = readServerName(tunnel, first.servername)
     tunnel.info = { ...tunnel.info, servername }
-    if (servername !== null && servername !== request.target.hostname) {
-      try {
-        const decision = await request.authorize(servername, tunnel.info) ?? null
-        if (decision === null && !socket.destroyed) {
-          if (upstream.bytesRead === 0) {
-            relay.leave()
-            return false
-          }
-          // Neither is possible any more.
-          throw new FST_PROX_CONNECT_REFUSED(`${servername}:${request.target.port}`)
-        }
-      } catch (err) {
-        if (!socket.destroyed) refuse(tunnel, err as Error, options.reporter)
-        return true
+    try {
+      if (!await mayPass(tunnel, upstream, servername ?? request.target.hostname)) {
+        relay.leave()
+        return false
       }
+    } catch (err) {
+      if (!socket.destroyed) refuse(tunnel, err as Error, options.reporter)
+      return true
     }
   }
   relay.toUpstream()
   return true
+}
+
+/**
+ * Whether the name that a client goes on with is one to pass through; the CONNECT's own is. `false`: it is to be
+ * intercepted.
+ * @throws the error of the policy, and FST_PROX_CONNECT_REFUSED when the host has spoken and interception is too late
+ */
+async function mayPass ({ socket, request, info }: Tunnel, upstream: Socket, hostname: string): Promise<boolean> {
+  if (hostname === request.target.hostname) return true
+  const decision = await request.authorize(hostname, info) ?? null
+  if (decision !== null || socket.destroyed) return true
+  if (upstream.bytesRead === 0) return false
+  throw new FST_PROX_CONNECT_REFUSED(`${hostname}:${request.target.port}`)
 }
 
 /** Relays a tunnel whose ClientHello, which is in the socket, names a host to pass through. */
@@ -131,8 +138,7 @@ function reset (socket: Socket): void {
 class PassWatch implements Watch {
   readonly #tunnel: Tunnel
   readonly #idle: number
-  #bytesSeen = -1
-  #silentSince = 0
+  readonly #silence = new Silence()
 
   /** @param idle milliseconds; 0: no limit */
   constructor (tunnel: Tunnel, idle: number) {
@@ -142,12 +148,7 @@ class PassWatch implements Watch {
 
   check (now: number): void {
     const { socket } = this.#tunnel
-    const bytes = socket.bytesRead + socket.bytesWritten
-    if (bytes !== this.#bytesSeen) {
-      this.#bytesSeen = bytes
-      this.#silentSince = now
-    } else if (this.#idle > 0 && now - this.#silentSince >= this.#idle) {
-      this.#tunnel.destroy(IDLE_TIMEOUT)
-    }
+    const silent = this.#silence.measure(socket.bytesRead + socket.bytesWritten, now)
+    if (this.#idle > 0 && silent >= this.#idle) this.#tunnel.destroy(IDLE_TIMEOUT)
   }
 }

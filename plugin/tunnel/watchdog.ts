@@ -2,7 +2,7 @@
  * Limits of time: every tunnel has one watch at a time, and all of them are looked at together, which costs no timers.
  */
 import type { TLSSocket } from 'node:tls'
-import { findLostWrite } from '../compat/tls-handle'
+import { ResetDetector } from '../compat/tls-handle'
 import { CLIENT_GONE } from './endings'
 import type { TunnelEnd } from './endings'
 import type { Tunnel, Watch } from './tunnel'
@@ -43,6 +43,29 @@ export class Watchdog {
   }
 }
 
+/** Tells for how long a count of bytes has stayed the same. */
+export class Silence {
+  #bytes = -1
+  #since = 0
+
+  /**
+   * @param now milliseconds since the epoch
+   * @returns milliseconds; 0 when the count is another one than at the last call
+   */
+  measure (bytes: number, now: number): number {
+    if (bytes !== this.#bytes) {
+      this.#bytes = bytes
+      this.#since = now
+    }
+    return now - this.#since
+  }
+
+  /** Begins anew. */
+  restart (now: number): void {
+    this.#since = now
+  }
+}
+
 /** Gives a tunnel some time for one step. */
 export class Deadline implements Watch {
   readonly #tunnel: Tunnel
@@ -64,21 +87,14 @@ export class Deadline implements Watch {
 /** Ends a tunnel whose client has reset the connection under TLS without Node noticing. */
 export class PeerWatch implements Watch {
   readonly #tunnel: Tunnel
-  readonly #tlsSocket: TLSSocket
-  /** What the system had been given to write when a lost write was last seen; `null`: none was. */
-  #stuckAt: number | null = null
+  readonly #detector: ResetDetector
 
   constructor (tunnel: Tunnel, tlsSocket: TLSSocket) {
     this.#tunnel = tunnel
-    this.#tlsSocket = tlsSocket
+    this.#detector = new ResetDetector(tlsSocket)
   }
 
-  /**
-   * Ends the tunnel when it is seen twice in the same state: Node reports some writes a turn of the event loop later.
-   */
   check (): void {
-    const stuckAt = findLostWrite(this.#tlsSocket)
-    if (stuckAt !== null && stuckAt === this.#stuckAt) this.#tunnel.destroy(CLIENT_GONE)
-    this.#stuckAt = stuckAt
+    if (this.#detector.check()) this.#tunnel.destroy(CLIENT_GONE)
   }
 }

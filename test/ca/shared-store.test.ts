@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import Redis from 'ioredis'
 import t from 'tap'
 import { have } from './clients'
-import { compileTo } from './compiled'
+import { compileTo } from '../support/compiled'
 import { startRedis } from './redis'
 
 const ROUNDS = 8

@@ -12,7 +12,7 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { compileTo } from '../ca/compiled'
+import { compileTo } from '../support/compiled'
 
 const TAP = join(__dirname, '..', '..', '.tap')
 

@@ -6,7 +6,7 @@ import { chmodSync, closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { run } from '../../cli/program'
-import { compileTo } from '../ca/compiled'
+import { compileTo } from '../support/compiled'
 
 /** Runs with the loaders of this process, so that its coverage counts. */
 const SOURCE = join(__dirname, '..', '..', 'cli', 'fastify-prox.ts')

@@ -20,6 +20,19 @@ interface Tab {
   evaluate (expression: string): Promise<unknown>
 }
 
+interface Browser {
+  newPage (): Promise<Tab>
+  close (): Promise<void>
+}
+
+async function visitAndClose (browser: Browser, urls: readonly string[]): Promise<string> {
+  try {
+    return await visit(await browser.newPage(), urls)
+  } finally {
+    await browser.close()
+  }
+}
+
 /** Opens every URL in a tab, or says hello to its WebSocket, and resolves with what came back. */
 async function visit (tab: Tab, urls: readonly string[]): Promise<string> {
   const answers: unknown[] = []
@@ -70,11 +83,7 @@ drive(t, {
       env: env as Record<string, string>,
       proxy: { server: `127.0.0.1:${proxy.port}` }
     })
-    try {
-      return await visit(await browser.newPage(), urls)
-    } finally {
-      await browser.close()
-    }
+    return await visitAndClose(browser, urls)
   })
 })
 
@@ -86,11 +95,7 @@ drive(t, {
   run: (proxy, urls) => atHome(proxy, async (env) => {
     const args = ['--no-sandbox', `--proxy-server=127.0.0.1:${proxy.port}`]
     const browser: PuppeteerBrowser = await puppeteer.launch({ executablePath: CHROMIUM, args, env })
-    try {
-      return await visit(await browser.newPage(), urls)
-    } finally {
-      await browser.close()
-    }
+    return await visitAndClose(browser, urls)
   })
 })
 

@@ -103,7 +103,7 @@ t.test('what is refused is logged once: at info without a stack, with one where 
     [{}, 'http://a..test/', INFO, 'is not a URL', false],
     [{ resolver: () => 'nowhere' }, 'http://a.test/', ERROR, 'The resolver has to answer a URL', true],
     [{ resolver: () => { throw thrown } }, 'http://a.test/', ERROR, 'thrown', true],
-    // eslint-disable-next-line no-throw-literal
+    // eslint-disable-next-line no-throw-literal -- what applications throw is what is tested
     [{ resolver: () => { throw 'a secret' } }, 'http://a.test/', ERROR, 'and threw a string', true]
   ]
   for (const [prox, url, level, text, frames] of cases) {
@@ -131,7 +131,7 @@ t.test('that a client is asked for its credentials is no news', async (t) => {
 t.test('a refused CONNECT is logged once, whatever onConnect throws', async (t) => {
   const answers: Array<[onConnect: () => never | number, level: number, text: string]> = [
     [() => 403, INFO, 'A tunnel to a.test:443 is not allowed'],
-    // eslint-disable-next-line no-throw-literal
+    // eslint-disable-next-line no-throw-literal -- what applications throw is what is tested
     [() => { throw 'no' }, ERROR, 'onConnect has to throw an error if it throws, and threw a string']
   ]
   for (const [onConnect, level, text] of answers) {
