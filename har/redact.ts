@@ -23,6 +23,8 @@ export class Redactor {
   readonly #fieldKinds = new Map<string, 'plain' | 'url' | 'secret'>()
   readonly #name: RegExp
   readonly #member: RegExp
+  /** The beginning of a member whose value is an array or an object. */
+  readonly #nested: RegExp
 
   /** @param names in any case, with `-`, `_` or nothing between their words; `false`: nothing is redacted */
   constructor (names: readonly string[] | false = BY_DEFAULT) {
@@ -30,6 +32,7 @@ export class Redactor {
     const any = names === false || names.length === 0 ? '(?!)' : `(?:${names.map(words).join('|')})`
     this.#name = new RegExp(`^${any}$`, 'i')
     this.#member = new RegExp(`("${any}"\\s*:\\s*)(?:"(?:[^"\\\\]|\\\\.)*"|-?\\d[\\d.eE+-]*)`, 'gi')
+    this.#nested = new RegExp(`"${any}"\\s*:\\s*[[{]`, 'i')
   }
 
   /** Names and values by turns, to pairs. */
@@ -75,8 +78,22 @@ export class Redactor {
 
   /** Content that is text. */
   text (mimeType: string, text: string): string {
-    if (JSON_TYPE.test(mimeType)) return text.replace(this.#member, `$1"${REDACTED}"`)
+    if (JSON_TYPE.test(mimeType)) return this.#json(text)
     return FORM_TYPE.test(mimeType) ? this.#form(text) : text
+  }
+
+  /** Leaves what is no secret as it was written: numbers of any length, blanks. */
+  #json (text: string): string {
+    const redacted = text.replace(this.#member, `$1"${REDACTED}"`)
+    if (!this.#nested.test(redacted)) return redacted
+    const isSecret = (name: string, value: unknown): boolean =>
+      typeof value === 'object' && value !== null && this.#name.test(name)
+    try {
+      return JSON.stringify(JSON.parse(redacted, (name, value: unknown) => isSecret(name, value) ? REDACTED : value))
+    } catch {
+      // Not even JSON: nobody knows where the secret ends.
+      return REDACTED
+    }
   }
 
   #form (text: string): string {

@@ -241,6 +241,18 @@ t.test('says why an exchange was cut short, or that it was under way', async (t)
   t.match(entries[2]!.response, { status: 0, _error: /the recording ended/ })
 })
 
+t.test('JSON is redacted whatever the value of a secret is', async (t) => {
+  const redactor = new Redactor()
+  const cases: Array<[text: string, redacted: string]> = [
+    ['{ "n":12345678901234567890 }', '{ "n":12345678901234567890 }'],
+    ['{"a":{"password":"x\\"y"},"api_key" : 7}', '{"a":{"password":"redacted"},"api_key" : "redacted"}'],
+    ['{"apiKey":["x","y"],"b":[1,null]}', '{"apiKey":"redacted","b":[1,null]}'],
+    ['{"password":{"value":"x"},"passwd":null}', '{"password":"redacted","passwd":null}'],
+    ['{"password":["x"', 'redacted']
+  ]
+  for (const [text, redacted] of cases) t.equal(redactor.text('application/json', text), redacted, text)
+})
+
 t.test('redacts what it is told, or nothing', async (t) => {
   const site = await startSite(t, handler)
   const record = async (redact: har.HarOptions['redact']): Promise<har.HarEntry> => {
