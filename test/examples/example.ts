@@ -5,6 +5,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
+import { plain } from '../support/plain-child'
 
 const ROOT = resolve(__dirname, '../..')
 
@@ -47,7 +48,7 @@ export function assertBuilt (): void {
 export async function startExample (t: Test, name: string, more: Record<string, string> = {}, files: Record<string, string> = {}): Promise<Example> {
   assertBuilt()
   const directory = t.testdir(files)
-  const child = spawn(process.execPath, [join(examplePath(name), 'server.mjs')], {
+  const child = spawn(...plain(process.execPath, [join(examplePath(name), 'server.mjs')]), {
     cwd: directory, env: environment({ PORT: '0', ...more }), stdio: ['ignore', 'pipe', 'pipe']
   })
   const exit = once(child, 'exit')
