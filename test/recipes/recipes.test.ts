@@ -54,7 +54,7 @@ const RECIPES: Record<string, (t: Test, title: string) => Promise<void>> = {
     }
     t.strictSame(await statuses('ann', 'ann-secret', 6), [200, 200, 200, 200, 200, 429])
     t.strictSame(await statuses('bob', 'bob-secret', 1), [200], 'each user has a limit')
-    t.strictSame(await statuses('bob', 'guess', 6), [407, 407, 407, 407, 407, 429], 'wrong passwords count by address')
+    t.strictSame(await statuses('bob', 'guess', 6), [407, 407, 407, 407, 407, 429], 'wrong passwords count by name and address')
     t.equal((await proxy.connect('a.test:443', basic('bob', 'guess'))).response.status, 429, 'in a CONNECT too')
   },
 
