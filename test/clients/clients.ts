@@ -93,7 +93,9 @@ export class ClientProxy {
     app.addContentTypeParser('application/grpc', (request, payload, done) => {
       payload.resume().on('end', () => done(null))
     })
-    app.post('/prefix/*', (request, reply) => {
+    app.post('/prefix/*', async (request, reply) => {
+      const { body, headers: { cookie } } = request
+      if (typeof body === 'string') return `${Buffer.byteLength(body)} bytes, ${cookie}`
       reply.hijack()
       const url = Buffer.from(proxy.#arrive(request))
       // A message of gRPC: not compressed, its length, its bytes.
