@@ -71,7 +71,8 @@ export async function dialSocket (
     const offered = valuesOf(raw.rawHeaders, 'sec-websocket-protocol').join(',').split(',').map((name) => name.trim())
     const protocols = [...new Set(offered.filter((name) => name !== ''))]
     const upstream = new WebSocket(`ws://${target.authority}/`, protocols, {
-      createConnection: () => socket as never,
+      // Its time limit is that of the socket, which ws sets for those that it opens itself alone, and lifts for all.
+      createConnection: () => socket.setTimeout(headersTimeout) as never,
       headers: { ...group(fields), Host: target.authority },
       perMessageDeflate: true,
       handshakeTimeout: headersTimeout === 0 ? undefined : headersTimeout,

@@ -13,6 +13,7 @@ const DECODERS = new Map<string, () => Duplex>([
   ['x-gzip', createGunzip],
   ['deflate', inflate],
   ['br', createBrotliDecompress],
+  /* c8 ignore next: which of both is a matter of Node's version */
   ...(createZstdDecompress === undefined ? [] : [['zstd', createZstdDecompress] as const])
 ])
 
