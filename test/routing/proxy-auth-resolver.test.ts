@@ -2,10 +2,11 @@
 import t from 'tap'
 import { proxyAuthResolver } from '../../plugin/index'
 import type fastifyProx from '../../plugin/index'
+import { basic } from '../support/basic'
 import { echo } from '../support/echo'
 import { start } from '../support/proxy'
 import { jsonOf } from '../support/raw'
-import { basic, challenge, statusOf } from './support'
+import { challenge, statusOf } from './support'
 
 type ConnectContext = fastifyProx.ConnectContext
 

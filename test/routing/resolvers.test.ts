@@ -4,10 +4,11 @@ import http2 from 'node:http2'
 import t from 'tap'
 import { fixedResolver } from '../../plugin/index'
 import type fastifyProx from '../../plugin/index'
+import { basic } from '../support/basic'
 import { echo } from '../support/echo'
 import { start } from '../support/proxy'
 import { connect, jsonOf } from '../support/raw'
-import { basic, challenge, statusOf } from './support'
+import { challenge, statusOf } from './support'
 
 type ProxyResolver = fastifyProx.ProxyResolver
 type ResolverContext = fastifyProx.ResolverContext

@@ -4,7 +4,6 @@
  *   const proxy = await withApps(t, { 'app.test': app })        proxy apps beside an application that answers the rest
  *   const proxy = await withApp(t, fastifyOptions, app, setup)  one proxy app, and no download host
  *   await bodyOf(proxy.get('http://app.test/'))
- *   await proxy.get('http://a.test/', basic('user:password'))
  */
 import type { FastifyInstance, FastifyPluginAsync, FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
@@ -41,12 +40,7 @@ export async function statusOf (proxy: Proxy, url: string, headers?: Record<stri
   return (await proxy.get(url, headers)).status
 }
 
-/** The field by which a client says who it is. */
-export function basic (userinfo: string | Buffer): Record<string, string> {
-  return { 'proxy-authorization': `Basic ${Buffer.from(userinfo).toString('base64')}` }
-}
-
-/** The field of a response that asks for it. */
+/** The field of a response that asks for credentials. */
 export function challenge (realm: string): Record<string, string> {
   return { 'proxy-authenticate': `Basic realm="${realm}", charset="UTF-8"` }
 }
