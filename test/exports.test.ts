@@ -2,7 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import fastifyProx, { CertificateAuthority, fastifyProx as named, fixedResolver, pass, proxyAuthResolver } from '../plugin/index'
+import fastifyProx, {
+  CertificateAuthority, fastifyProx as named, fixedResolver, pass, proxyAuthResolver
+} from '../plugin/index'
 
 const ROOT = join(__dirname, '..')
 const index = readFileSync(join(ROOT, 'plugin/index.ts'), 'utf8')

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
 import t from 'tap'
 import fastifyProx from '../../plugin/index'
+import { basic } from '../support/basic'
 import { create, start } from '../support/proxy'
 
 /** What a route tells of a request. */
@@ -141,7 +142,7 @@ t.test('is asked for credentials, for http and https', async (t) => {
     const refused = await app.injectProxy(url)
     t.equal(refused.statusCode, 407, url)
     t.equal(refused.headers['proxy-authenticate'], 'Basic realm="who?", charset="UTF-8"')
-    const headers = { 'proxy-authorization': `Basic ${Buffer.from('jane:secret').toString('base64')}` }
+    const headers = basic('jane:secret')
     const seen = { url: `/jane/${url}`, username: 'jane', seen: null }
     t.strictSame((await app.injectProxy({ url, headers })).json(), seen)
   }

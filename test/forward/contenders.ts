@@ -40,7 +40,11 @@ export class Scene {
   }
 
   private constructor () {
-    this.#apps = { 'fastify-prox/forward': Fastify(), '@fastify/reply-from': Fastify(), '@fastify/http-proxy': Fastify() }
+    this.#apps = {
+      'fastify-prox/forward': Fastify(),
+      '@fastify/reply-from': Fastify(),
+      '@fastify/http-proxy': Fastify()
+    }
     this.#host = net.createServer((socket) => {
       let text = ''
       socket.on('error', () => {})

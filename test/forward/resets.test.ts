@@ -39,7 +39,8 @@ t.test('leaves nothing behind when clients and hosts reset connections at random
       socket.on('error', () => {})
       await once(socket, 'connect')
       connected++
-      socket.write(`POST http://127.0.0.1:${site.port}/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: ${4 * block.length}\r\n\r\n`)
+      socket.write(`POST http://127.0.0.1:${site.port}/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n` +
+        `Content-Length: ${4 * block.length}\r\n\r\n`)
       const limit = Math.floor(next() * 8 * block.length)
       let received = 0
       const closed = new Promise((resolve) => socket.on('close', resolve))

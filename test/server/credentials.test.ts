@@ -2,12 +2,9 @@
 import t from 'tap'
 import type { FastifyRequest } from 'fastify'
 import { proxyAuthResolver } from '../../plugin/index'
-import { PROX } from '../tunnel/support'
+import { basic } from '../support/basic'
 import { start } from '../support/proxy'
-
-function basic (text: string, encoding: BufferEncoding = 'utf8'): Record<string, string> {
-  return { 'proxy-authorization': `Basic ${Buffer.from(text, encoding).toString('base64')}` }
-}
+import { PROX } from '../tunnel/support'
 
 t.test('hooks of a CONNECT and of absolute-form see the credentials, accepted or not, and routes do not', async (t) => {
   const seen: unknown[] = []
