@@ -58,6 +58,7 @@ declare namespace fastifyProx {
   export type ProxyEnvironmentOptions = types.ProxyEnvironmentOptions
   export type ProxyFetch = types.ProxyFetch
   export type ProxyLimits = types.ProxyLimits
+  export type ProxyProtocolOptions = types.ProxyProtocolOptions
   export type ProxyRequest = types.ProxyRequest
   export type ProxyResolver = types.ProxyResolver
   export type ProxyTimeouts = types.ProxyTimeouts
