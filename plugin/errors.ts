@@ -192,6 +192,10 @@ export const FST_PROX_CA_NOT_WRITABLE = createError<[source: string, reason: str
   'Make its directory writable, choose another place with the option ca.file, hand in ca.key and ca.cert, ' +
   'or keep it in memory with ca.store: new Map()')
 
+/** A step of a rotation that cannot be taken. */
+export const FST_PROX_CA_NOT_ROTATED = createError<[source: string, reason: string]>(
+  'FST_PROX_CA_NOT_ROTATED', 'The certificate authority in %s cannot be rotated: %s')
+
 // Client helpers
 
 /** There is no address before the server listens, and after it was closed. */

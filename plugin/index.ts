@@ -25,7 +25,9 @@ exports.proxyAuthResolver = undefined
 
 declare namespace fastifyProx {
   export type AllowAddresses = types.AllowAddresses
+  export type AuthorityCertificate = types.AuthorityCertificate
   export type CertificateAuthority = types.CertificateAuthority
+  export type CertificateAuthorityChanged = types.CertificateAuthorityChanged
   export type CertificateAuthorityExpiring = types.CertificateAuthorityExpiring
   export type CertificateAuthorityKeyPair = types.CertificateAuthorityKeyPair
   export type CertificateAuthorityOptions = types.CertificateAuthorityOptions
@@ -66,6 +68,7 @@ declare namespace fastifyProx {
   export type ProxyVariable = types.ProxyVariable
   export type RawRequest = types.RawRequest
   export type ResolverContext = types.ResolverContext
+  export type RotationStep = types.RotationStep
   export type StoredBundle = types.StoredBundle
   export type TunnelCloseCode = types.TunnelCloseCode
   export type TunnelClosed = types.TunnelClosed
