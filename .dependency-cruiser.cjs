@@ -11,7 +11,8 @@ const ARROWS = {
   'types/': [],
   'plugin/errors.ts': ['types/'],
   'plugin/option-rules.ts': ['types/', 'plugin/errors.ts'],
-  'plugin/options.ts': [...BOTTOM, 'plugin/compat/', 'plugin/routing/', 'plugin/ca/'],
+  // Lists of addresses, here and in the server.
+  'plugin/options.ts': [...BOTTOM, 'net/address-list.ts', 'plugin/compat/', 'plugin/routing/', 'plugin/ca/'],
   'plugin/http/': BOTTOM,
   'plugin/compat/': [...BOTTOM, 'plugin/http/'],
   // One grammar for the hosts of URLs and of certificates.
@@ -19,7 +20,9 @@ const ARROWS = {
   'plugin/routing/': [...BOTTOM, 'plugin/compat/', 'plugin/http/'],
   // What is passed through is dialled.
   'plugin/tunnel/': [...BOTTOM, 'net/', 'plugin/compat/', 'plugin/http/', 'plugin/ca/'],
-  'plugin/server/': [...BOTTOM, 'plugin/compat/', 'plugin/http/', 'plugin/routing/', 'plugin/tunnel/'],
+  'plugin/server/': [
+    ...BOTTOM, 'net/address-list.ts', 'plugin/compat/', 'plugin/http/', 'plugin/routing/', 'plugin/tunnel/'
+  ],
   'plugin/clients/': [...BOTTOM, 'plugin/compat/', 'plugin/http/', 'plugin/routing/', 'plugin/ca/'],
   'plugin/download/': [...BOTTOM, 'plugin/http/', 'plugin/clients/', 'plugin/ca/'],
   'plugin/': ['types/', 'net/'],

@@ -8,10 +8,13 @@ import { describeConstraints } from '../plugin/ca/constraints'
 import { readOptions } from '../plugin/ca/options'
 import { FileStore, STORE_KEY } from '../plugin/ca/storage'
 import { readConstraints } from '../plugin/ca/x509'
-import type { CertificateAuthorityOptions, CertificateAuthorityWarning, KeyType } from '../types/ca'
+import type {
+  AuthorityCertificate, CertificateAuthorityOptions, CertificateAuthorityWarning, KeyType, RotationStep
+} from '../types/ca'
 import { FileTakenError, assertWritable, attempt, writeResults } from './files'
 import type { Result } from './files'
 import type { Output } from './output'
+import { loadStore } from './store'
 
 interface FileOption {
   file: string
@@ -37,6 +40,10 @@ interface ExportOptions extends FileOption, OutOptions {
   format: 'pem' | 'der' | 'p12'
 }
 
+interface RotateOptions extends Omit<CreateOptions, 'force'> {
+  store?: string
+}
+
 interface IssueOptions extends FileOption, OutOptions {
   keyOut?: string
   keyType?: KeyType
@@ -47,7 +54,7 @@ const OWNER_ONLY = 0o600
 const EVERYONE = 0o644
 
 type Description = Record<'name' | 'file' | 'key' | 'notBefore' | 'notAfter' | 'sha256', string> &
-  Record<'permit' | 'exclude', string[]>
+  Record<'permit' | 'exclude' | 'others', string[]>
 
 /** What there is to know of an authority. */
 function describe (authority: CertificateAuthority): Description {
@@ -60,15 +67,29 @@ function describe (authority: CertificateAuthority): Description {
     notBefore: new Date(certificate.validFrom).toISOString(),
     notAfter: authority.notAfter.toISOString(),
     sha256: authority.fingerprint256,
-    ...describeConstraints(readConstraints(certificate))
+    ...describeConstraints(readConstraints(certificate)),
+    others: authority.certificates.slice(1).map(describeOther)
   }
+}
+
+function describeOther ({ name, notAfter, fingerprint256 }: AuthorityCertificate): string {
+  return `${name}, until ${notAfter.toISOString()}, ${fingerprint256}`
+}
+
+/** What is to be done when a step has been taken. */
+const NEXT: Record<RotationStep, string> = {
+  announce: 'The second one is announced, and does not sign yet. ' +
+    'When the clients trust it: fastify-prox ca rotate switch',
+  switch: 'The first one signs now. When no client needs the other any more: fastify-prox ca rotate drop',
+  drop: 'There is one again.'
 }
 
 /** One line for each thing that is known of an authority. */
 function describeText (authority: CertificateAuthority): string {
-  const { permit, exclude, ...rest } = describe(authority)
+  const { permit, exclude, others, ...rest } = describe(authority)
   const lines = Object.entries({ ...rest, permit: permit.join(', ') || 'everything' })
   if (exclude.length > 0) lines.push(['exclude', exclude.join(', ')])
+  for (const other of others) lines.push(['besides', other])
   return lines.map(([label, value]) => `${label.padEnd(10)} ${value}\n`).join('')
 }
 
@@ -93,7 +114,7 @@ export function caCommand ({ stdout, stderr }: Output): Command {
     await assertWritable(store.file, force)
     const pem = await makePemBundle(make)
     await attempt(store.file, async () => {
-      if (force) await store.replace(pem)
+      if (force) await store.set(STORE_KEY, pem)
       else if (!await store.add(STORE_KEY, pem)) throw new FileTakenError(store.file)
     })
     stdout.write(describeText(await CertificateAuthority.load(options, warn)))
@@ -104,6 +125,19 @@ export function caCommand ({ stdout, stderr }: Output): Command {
     stdout.write(json ? `${JSON.stringify(describe(authority), null, 2)}\n` : describeText(authority))
   }
 
+  const rotate = async (step: RotationStep, { store: module, ...options }: RotateOptions) => {
+    const { file, ...make } = options
+    const { store, close } = module === undefined ? { store: undefined, close: () => {} } : await loadStore(module)
+    try {
+      const origin = store === undefined ? { file } : { store }
+      const certificates = await CertificateAuthority.rotate({ ...make, ...origin }, step, warn)
+      stdout.write(certificates.map((each, i) => `${i === 0 ? 'signs' : 'besides'}: ${describeOther(each)}\n`).join(''))
+      tell(`${NEXT[step]} Processes see it within ca.refresh, 60 seconds unless they were told otherwise.`)
+    } finally {
+      await close()
+    }
+  }
+
   const write = async (results: Array<Result & { what: string }>, force: boolean, file: string) => {
     const store = new FileStore(file, warn)
     await writeResults(results, force, [store.file, store.keyFile])
@@ -112,7 +146,7 @@ export function caCommand ({ stdout, stderr }: Output): Command {
 
   const exportIt = async ({ format, out, force = false, ...options }: ExportOptions) => {
     const authority = await load(options)
-    const content = { pem: authority.certificatePem, der: authority.certificateDer, p12: authority.pkcs12() }[format]
+    const content = { pem: authority.trustedPem, der: authority.certificateDer, p12: authority.pkcs12() }[format]
     if (out !== undefined) {
       const what = `the certificate of "${authority.name}"`
       return await write([{ file: out, content, mode: EVERYONE, what }], force, options.file)
@@ -167,6 +201,15 @@ export function caCommand ({ stdout, stderr }: Output): Command {
       .option('--out <path>', 'where to (default: standard output)')
       .addOption(forceOption())
       .action(exportIt))
+    .addCommand(new Command('rotate')
+      .description('change it for a new one: announce that, switch to it, drop the one before')
+      .addArgument(new Argument('<step>', 'the step to take').choices(['announce', 'switch', 'drop']))
+      .addOption(fileOption())
+      .option('--store <module>', 'module whose default export is a store, in place of --file; its "close" is called')
+      .option('--name <name>', 'common name of the new one (default: that of the one before, with the time)')
+      .addOption(keyTypeOption())
+      .option('--permit <names...>', 'what the new one may sign for (default: as the one before)')
+      .action(rotate))
     .addCommand(new Command('issue')
       .description('issue a certificate for a server, with a private key of its own')
       .addArgument(new Argument('<host>', 'DNS name or IP address'))

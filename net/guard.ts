@@ -1,10 +1,10 @@
 /** Decides which addresses may be connected to: private ones are refused unless they were allowed, our own always. */
-import { BlockList, isIP, isIPv6 } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { AddressInfo } from 'node:net'
 import type { AllowAddresses, DialTarget } from '../types/net'
 import { FST_PROX_ADDRESS_REFUSED, FST_PROX_INVALID_OPTION, show } from '../plugin/errors'
 import { canonicalAddress, embeddedIPv4, isPublicAddress } from './address'
+import { AddressList } from './address-list'
 
 /** The addresses that a server listens on, at the time of asking. */
 export type OwnAddresses = () => readonly AddressInfo[]
@@ -70,28 +70,15 @@ function isOfThisMachine (address: string): boolean {
 
 function readRules (allow: unknown): Rule[] {
   if (!Array.isArray(allow)) throw new FST_PROX_INVALID_OPTION('allow', TAKES, show(allow))
-  const list = new BlockList()
+  const list = new AddressList()
   const names: Rule[] = []
   for (const entry of allow as unknown[]) {
     if (entry === 'public') continue
-    if (typeof entry !== 'string' || !(addToList(list, entry) || addName(names, entry.toLowerCase()))) {
+    if (typeof entry !== 'string' || !(list.add(entry) || addName(names, entry.toLowerCase()))) {
       throw new FST_PROX_INVALID_OPTION('allow', TAKES, show(entry))
     }
   }
-  return [(address) => {
-    const plain = embeddedIPv4(address) ?? address
-    return list.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4')
-  }, ...names]
-}
-
-function addToList (list: BlockList, entry: string): boolean {
-  const [network, prefix, rest] = entry.split('/') as [string, string | undefined, string | undefined]
-  const family = isIP(network)
-  if (family === 0 || rest !== undefined) return false
-  const bits = prefix === undefined ? (family === 4 ? 32 : 128) : /^\d{1,3}$/.test(prefix) ? Number(prefix) : Infinity
-  if (bits > (family === 4 ? 32 : 128)) return false
-  list.addSubnet(network, bits, family === 4 ? 'ipv4' : 'ipv6')
-  return true
+  return [(address) => list.has(embeddedIPv4(address) ?? address), ...names]
 }
 
 function addName (names: Rule[], entry: string): boolean {

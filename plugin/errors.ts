@@ -108,6 +108,10 @@ export const FST_PROX_BAD_DECISION = createError<[got: string]>(
   'FST_PROX_BAD_DECISION',
   'onConnect has to answer a status code from 400 to 599, pass() or nothing, and answered %s', 500)
 
+/** A connection from a balancer does not begin with the header of the PROXY protocol. Logged, never thrown. */
+export const FST_PROX_BAD_PROXY_HEADER = createError<[from: string, reason: string]>(
+  'FST_PROX_BAD_PROXY_HEADER', 'The connection from %s was closed, by the option proxyProtocol: %s')
+
 /** A limit of open tunnels is met. */
 export const FST_PROX_TOO_MANY_TUNNELS = createError<[limit: number]>(
   'FST_PROX_TOO_MANY_TUNNELS', 'Too many tunnels are open: the limit is %s', 503)
@@ -187,6 +191,10 @@ export const FST_PROX_CA_NOT_WRITABLE = createError<[source: string, reason: str
   'FST_PROX_CA_NOT_WRITABLE', 'A new certificate authority cannot be kept in %s: %s. ' +
   'Make its directory writable, choose another place with the option ca.file, hand in ca.key and ca.cert, ' +
   'or keep it in memory with ca.store: new Map()')
+
+/** A step of a rotation that cannot be taken. */
+export const FST_PROX_CA_NOT_ROTATED = createError<[source: string, reason: string]>(
+  'FST_PROX_CA_NOT_ROTATED', 'The certificate authority in %s cannot be rotated: %s')
 
 // Client helpers
 

@@ -25,7 +25,9 @@ exports.proxyAuthResolver = undefined
 
 declare namespace fastifyProx {
   export type AllowAddresses = types.AllowAddresses
+  export type AuthorityCertificate = types.AuthorityCertificate
   export type CertificateAuthority = types.CertificateAuthority
+  export type CertificateAuthorityChanged = types.CertificateAuthorityChanged
   export type CertificateAuthorityExpiring = types.CertificateAuthorityExpiring
   export type CertificateAuthorityKeyPair = types.CertificateAuthorityKeyPair
   export type CertificateAuthorityOptions = types.CertificateAuthorityOptions
@@ -58,6 +60,7 @@ declare namespace fastifyProx {
   export type ProxyEnvironmentOptions = types.ProxyEnvironmentOptions
   export type ProxyFetch = types.ProxyFetch
   export type ProxyLimits = types.ProxyLimits
+  export type ProxyProtocolOptions = types.ProxyProtocolOptions
   export type ProxyRequest = types.ProxyRequest
   export type ProxyResolver = types.ProxyResolver
   export type ProxyTimeouts = types.ProxyTimeouts
@@ -65,6 +68,7 @@ declare namespace fastifyProx {
   export type ProxyVariable = types.ProxyVariable
   export type RawRequest = types.RawRequest
   export type ResolverContext = types.ResolverContext
+  export type RotationStep = types.RotationStep
   export type StoredBundle = types.StoredBundle
   export type TunnelCloseCode = types.TunnelCloseCode
   export type TunnelClosed = types.TunnelClosed

@@ -3,13 +3,14 @@ import type { SecureContextOptions } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import type { CertificateAuthority, CertificateAuthorityOptions } from '../types/ca'
 import type {
-  FastifyProxOptions, OnConnect, ProxyApp, ProxyLimits, ProxyResolver, ProxyTimeouts
+  FastifyProxOptions, OnConnect, ProxyApp, ProxyLimits, ProxyProtocolOptions, ProxyResolver, ProxyTimeouts
 } from '../types/options'
+import { AddressList } from '../net/address-list'
 import { CA, TLS, assertTls } from './ca/options'
 import { isRoot } from './compat/fastify-routers'
 import { FST_PROX_INVALID_OPTION, FST_PROX_NOT_AT_ROOT, kindOf, show } from './errors'
 import { BOOLEAN, FUNCTION, LIMIT, MILLISECONDS, OBJECT, PATH, STRING, checkOptions } from './option-rules'
-import type { Rules } from './option-rules'
+import type { Rule, Rules } from './option-rules'
 import { fixedResolver, proxyAuthResolver } from './routing/resolvers'
 
 /** The options of the plugin, complete. */
@@ -24,6 +25,8 @@ export interface Settings {
   readonly tls: SecureContextOptions
   readonly keyLogFile: string | null
   readonly onConnect: OnConnect | undefined
+  /** `null`: nobody sends a header. */
+  readonly proxyProtocol: { readonly trusted: AddressList, readonly unix: boolean, readonly timeout: number } | null
   readonly timeouts: Required<ProxyTimeouts>
   readonly limits: Required<ProxyLimits>
   readonly keepAliveMax: number
@@ -33,6 +36,18 @@ const TIMEOUTS: Required<ProxyTimeouts> = {
   firstByte: 10_000, handshake: 10_000, idle: 0, passIdle: 600_000, close: 5_000
 }
 const LIMITS: Required<ProxyLimits> = { tunnels: 10_000, tunnelsPerClient: 1_000 }
+
+const PROXY_PROTOCOL_TIMEOUT = 5_000
+const UNIX = 'unix'
+
+const TRUSTED: Rule = {
+  takes: "a list of addresses and networks, such as ['10.0.0.0/8'], and 'unix' for a unix socket",
+  accepts: (value) => Array.isArray(value) && value.length > 0 && value.every(isTrusted)
+}
+
+function isTrusted (entry: unknown): boolean {
+  return typeof entry === 'string' && (entry === UNIX || new AddressList().add(entry))
+}
 
 const RULES: Rules<keyof FastifyProxOptions> = {
   // Checked by the resolver that comes of it.
@@ -46,6 +61,7 @@ const RULES: Rules<keyof FastifyProxOptions> = {
   tls: TLS,
   keyLogFile: PATH,
   onConnect: FUNCTION,
+  proxyProtocol: { ...OBJECT, options: { trusted: TRUSTED, timeout: MILLISECONDS } },
   timeouts: {
     ...OBJECT,
     options: {
@@ -82,6 +98,7 @@ export function readOptions (options: FastifyProxOptions): Settings {
     tls,
     keyLogFile,
     onConnect,
+    proxyProtocol: readProxyProtocol(options.proxyProtocol),
     timeouts: withDefaults(options.timeouts, TIMEOUTS),
     limits: withDefaults(options.limits, LIMITS),
     keepAliveMax
@@ -121,6 +138,17 @@ function readProxyApps (value: FastifyProxOptions['proxyApps'] = {}): Settings['
     }
   }
   return apps
+}
+
+function readProxyProtocol (value: ProxyProtocolOptions | undefined): Settings['proxyProtocol'] {
+  if (value === undefined) return null
+  const { trusted, timeout = PROXY_PROTOCOL_TIMEOUT } = value
+  if (trusted === undefined) {
+    throw new FST_PROX_INVALID_OPTION('proxyProtocol.trusted', String(TRUSTED.takes), show(trusted))
+  }
+  const list = new AddressList()
+  for (const entry of trusted) list.add(entry)
+  return { trusted: list, unix: trusted.includes(UNIX), timeout }
 }
 
 /**

@@ -96,7 +96,9 @@ function warnOfPrefix ({ log }: FastifyInstance, resolver: FastifyProxOptions['r
 async function loadAuthority (fastify: FastifyInstance, { ca, tls }: Settings): Promise<CertificateAuthority> {
   if (!(ca instanceof CertificateAuthority)) {
     const options = { tls, ...ca as CertificateAuthorityOptions }
-    return await CertificateAuthority.load(options, ({ code, message }) => fastify.log.warn({ code }, message))
+    const loaded = await CertificateAuthority.load(options, ({ code, message }) => fastify.log.warn({ code }, message))
+    fastify.addHook('onClose', async () => loaded.close())
+    return loaded
   }
   if (Object.keys(tls).length > 0) {
     const takes = 'no value when ca is a CertificateAuthority, which has its own'

@@ -27,7 +27,7 @@ t.test('wrong options', async (t) => {
     [{ resolve: '/' }, 'There is no option "resolve". Did you mean "resolver"?'],
     [{ ProxyApp: {} }, 'There is no option "ProxyApp". Did you mean "proxyApps"?'],
     [{ constructor: 1 }, 'There is no option "constructor". The options are resolver, proxyHost, downloadHost, ' +
-      'proxyApps, ca, websockets, http2, tls, keyLogFile, onConnect, timeouts, limits, keepAliveMax'],
+      'proxyApps, ca, websockets, http2, tls, keyLogFile, onConnect, proxyProtocol, timeouts, limits, keepAliveMax'],
     [{ 'no option at all': 1 }, "There is no option 'no option at all'. The options are resolver, "],
     [{ ['x'.repeat(500)]: 1 }, 'There is no option a string. The options are resolver, '],
     [{ resolver: 'prefix' }, 'The option resolver takes a prefix that begins with "/", or a function, got \'prefix\''],
@@ -73,6 +73,18 @@ t.test('wrong options', async (t) => {
     [{ proxyApps: { '*.': null } }, 'The option proxyApps takes host names'],
     [{ proxyApps: { 'a.*.b': null } }, 'The option proxyApps takes host names'],
     [{ proxyApps: { '1.2.3': null } }, 'The option proxyApps takes host names'],
+    [{ proxyProtocol: true }, 'The option proxyProtocol takes an object, got true'],
+    [
+      { proxyProtocol: {} },
+      "The option proxyProtocol.trusted takes a list of addresses and networks, such as ['10.0.0.0/8'], " +
+      "and 'unix' for a unix socket, got undefined"
+    ],
+    ...[[], ['10.0.0.0/33'], ['::1/129'], ['10.0.0.0/8/8'], ['10.0.0.0/x'], ['a.test'], [''], [1], '10.0.0.1']
+      .map((trusted): [object, string] => [{ proxyProtocol: { trusted } }, 'The option proxyProtocol.trusted takes']),
+    [
+      { proxyProtocol: { trusted: ['unix'], timeout: -1 } },
+      'The option proxyProtocol.timeout takes whole milliseconds from 0'
+    ],
     [{ ca: null }, 'The option ca takes an object, got null'],
     [{ ca: KEY }, "The option ca takes an object: { file: './ca.pem' } for a CA in a file, got a PEM text"],
     [{ ca: './my.pem' }, "The option ca takes an object: { file: './my.pem' } for a CA in a file, got './my.pem'"],
@@ -132,6 +144,7 @@ t.test('what is left out, or undefined, has a default', async (t) => {
     tls: {},
     keyLogFile: null,
     onConnect: undefined,
+    proxyProtocol: null,
     timeouts: { firstByte: 10_000, handshake: 10_000, idle: 0, passIdle: 600_000, close: 5_000 },
     limits: { tunnels: 10_000, tunnelsPerClient: 1_000 },
     keepAliveMax: Infinity

@@ -25,6 +25,8 @@ export type CertificateStore = {
 } & ({
   /** Keeps the bundle only where nothing is kept, in one step (`SET … NX` in Redis). What it returns is not used. */
   add (key: string, pem: string): unknown
+  /** Keeps the bundle in place of the one that is there: for `CertificateAuthority.rotate()`. */
+  set? (key: string, pem: string): unknown
 } | {
   /**
    * Keeps the bundle. Used where there is no `add`: FST_PROX_CA_STORE_WITHOUT_ADD warns that processes which start
@@ -66,6 +68,11 @@ export interface CertificateAuthorityOptions {
   wildcards?: boolean
   /** How many secure contexts are kept, about 25 KiB each. Default 1,000. */
   cacheSize?: number
+  /**
+   * How often `file` or `store` is looked at for another CA, in milliseconds: one that was announced, or signs now.
+   * 0: never. Default 60,000.
+   */
+  refresh?: number
   /**
    * What else `tls.createSecureContext` takes for every leaf: `minVersion`, `ciphers` (Node's, with AES-128 first), …
    * Not `key`, `cert`, `pfx`.
@@ -110,6 +117,31 @@ export interface CertificateMinted {
   readonly durationMs: number
 }
 
+/** A step of the change to a new CA: make a second one; have the other one of the two sign; take that away again. */
+export type RotationStep = 'announce' | 'switch' | 'drop'
+
+/** The certificate of a CA. */
+export interface AuthorityCertificate {
+  /** The common name of the CA, or else its whole subject. */
+  readonly name: string
+  readonly pem: string
+  readonly der: Buffer
+  /** SHA-256 over the certificate: `AA:BB:…`. */
+  readonly fingerprint256: string
+  readonly notAfter: Date
+}
+
+/** Message of the diagnostics channel `fastify-prox:ca:changed`: another CA signs, or is announced, or is gone. */
+export interface CertificateAuthorityChanged {
+  /** Of the CA that signs now. */
+  readonly name: string
+  readonly file: string | null
+  readonly fingerprint256: string
+  readonly notAfter: Date
+  /** Those that clients should trust besides. */
+  readonly others: ReadonlyArray<Pick<AuthorityCertificate, 'name' | 'fingerprint256'>>
+}
+
 /** Message of the diagnostics channel `fastify-prox:ca:expiring`. */
 export interface CertificateAuthorityExpiring {
   readonly name: string
@@ -134,9 +166,16 @@ export interface CertificateAuthority {
   readonly fingerprint256: string
   /** When the certificate ends. */
   readonly notAfter: Date
+  /**
+   * Every certificate that clients should trust: the one that signs, whose properties are those above, and behind it
+   * one that is announced and will sign, or one that has signed until a short time ago.
+   */
+  readonly certificates: readonly AuthorityCertificate[]
+  /** All of them in one PEM text. */
+  readonly trustedPem: string
 
   /**
-   * Answers PKCS #12 with the certificate and without the private key; the password is empty.
+   * Answers PKCS #12 with every certificate and without a private key; the password is empty.
    *
    * @example
    * writeFileSync('ca.p12', ca.pkcs12())
@@ -183,4 +222,16 @@ export interface CertificateAuthority {
    * const server = https.createServer(await ca.issue('localhost'))
    */
   issue (host: string): Promise<IssuedCertificate>
+
+  /**
+   * Looks now whether the file or the store has another CA; `refresh` of the options does it periodically. What goes
+   * wrong is a warning, and the CA stays as it is.
+   *
+   * @example
+   * process.on('SIGHUP', () => app.proxyCA.refresh())
+   */
+  refresh (): Promise<void>
+
+  /** Looks no more. An application closes the CA that it has made from options. */
+  close (): void
 }

@@ -103,6 +103,17 @@ export interface ProxyTimeouts {
   close?: number
 }
 
+/** Balancers in front of this server that tell whose connection they hand on, by the PROXY protocol, version 1 or 2. */
+export interface ProxyProtocolOptions {
+  /**
+   * Who sends the header: addresses and networks, `['10.0.0.0/8', 'fd00::/8']`, and `'unix'` for a server on a unix
+   * socket. Every connection from there has to begin with it; from elsewhere it is a bad request.
+   */
+  trusted: readonly string[]
+  /** Milliseconds for the header; 0: no limit. Default 5,000. */
+  timeout?: number
+}
+
 /** Limits in number; `Infinity` turns one off. */
 export interface ProxyLimits {
   /** Open tunnels. Default 10,000. */
@@ -142,6 +153,8 @@ export interface FastifyProxOptions {
   keyLogFile?: string
   /** A policy for CONNECT. */
   onConnect?: OnConnect
+  /** Takes the client's address from balancers in front of this server. Default: nobody sends a header. */
+  proxyProtocol?: ProxyProtocolOptions
   timeouts?: ProxyTimeouts
   limits?: ProxyLimits
   /** Above that many open tunnels, each is closed after its response. Default `Infinity`. */

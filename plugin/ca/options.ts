@@ -6,7 +6,7 @@ import type {
   CertificateAuthorityKeyPair, CertificateAuthorityOptions, CertificateStore, KeyType
 } from '../../types/ca'
 import { FST_PROX_INVALID_OPTION, isPemText, show } from '../errors'
-import { BOOLEAN, PATH, WHOLE_NUMBER, checkOptions, isFilledString, isObject } from '../option-rules'
+import { BOOLEAN, MILLISECONDS, PATH, WHOLE_NUMBER, checkOptions, isFilledString, isObject } from '../option-rules'
 import type { Rule, Rules } from '../option-rules'
 import { UNCONSTRAINED, constraintsOf } from './constraints'
 import type { NameConstraints } from './constraints'
@@ -28,6 +28,8 @@ export interface Settings {
   readonly wildcards: boolean
   readonly cacheSize: number
   readonly tls: SecureContextOptions
+  /** Milliseconds; 0: never. */
+  readonly refresh: number
 }
 
 /** With these a leaf would be served with another key than its own. */
@@ -82,6 +84,7 @@ const RULES: Rules<keyof CertificateAuthorityOptions> = {
   },
   wildcards: BOOLEAN,
   cacheSize: WHOLE_NUMBER,
+  refresh: MILLISECONDS,
   tls: TLS
 }
 
@@ -109,7 +112,7 @@ export function assertTls (tls: SecureContextOptions, name: string): void {
 }
 
 /** What has no meaning for a CA that exists already. */
-const FOR_NEW = ['file', 'store', 'name', 'keyType', 'permit'] as const
+const FOR_NEW = ['file', 'store', 'name', 'keyType', 'permit', 'refresh'] as const
 
 /** Where the CA comes from, of options that exclude each other. */
 function originOf (options: CertificateAuthorityOptions): Settings['origin'] {
@@ -137,9 +140,11 @@ export function readOptions (options: CertificateAuthorityOptions): Settings {
   checkOptions({ ca: options }, { ca: { ...CA, options: RULES } })
   const {
     name = 'fastify-prox https proxy CA', keyType = 'ec', leafKeyType = 'ec', permit, wildcards = true,
-    cacheSize = 1000, tls = {}
+    cacheSize = 1000, refresh = 60_000, tls = {}
   } = options
   assertTls(tls, 'ca.tls')
   const constraints = permit === undefined ? UNCONSTRAINED : constraintsOf(permit)
-  return { origin: originOf(options), make: { name, keyType, constraints }, leafKeyType, wildcards, cacheSize, tls }
+  return {
+    origin: originOf(options), make: { name, keyType, constraints }, leafKeyType, wildcards, cacheSize, refresh, tls
+  }
 }

@@ -63,7 +63,7 @@ export class FileStore {
   }
 
   /** Keeps a bundle in place of the one that is there. */
-  async replace (pem: string): Promise<void> {
+  async set (_key: string, pem: string): Promise<void> {
     await this.#write(pem, async (written) => { await written.replace() })
   }
 
@@ -127,7 +127,7 @@ function textOf (stored: unknown): string | undefined {
 const PAUSE = { least: 1000, most: 2000 } as const
 
 function adapt (store: CertificateStore, onWarning: OnWarning): Adapted {
-  const get = async () => textOf(await store.get(STORE_KEY))
+  const get = async () => await readStore(store)
   if ('add' in store && typeof store.add === 'function') {
     const { add } = store
     return { get, async add (pem) { await add.call(store, STORE_KEY, pem) } }
@@ -150,6 +150,26 @@ function adapt (store: CertificateStore, onWarning: OnWarning): Adapted {
       await set.call(store, STORE_KEY, pem)
       await pause(randomInt(PAUSE.least, PAUSE.most))
     }
+  }
+}
+
+/** Reads what a store keeps now; `undefined`: nothing. */
+export async function readStore (store: CertificateStore): Promise<string | undefined> {
+  return textOf(await store.get(STORE_KEY))
+}
+
+/**
+ * Keeps a bundle in place of the one that a store has.
+ *
+ * @param source the store's name in errors.
+ * @throws FST_PROX_CA_NOT_WRITABLE
+ */
+export async function replaceIn (store: CertificateStore, source: string, pem: string): Promise<void> {
+  try {
+    if (typeof store.set !== 'function') throw new Error('the store has no method set(key, pem)')
+    await store.set(STORE_KEY, pem)
+  } catch (err) {
+    throw new FST_PROX_CA_NOT_WRITABLE(source, reasonOf(err))
   }
 }
 

@@ -31,13 +31,13 @@ function isHosts (value: unknown): boolean {
  * @param websockets the option of the plugin
  */
 export function addClientHelpers (
-  fastify: FastifyInstance, router: ProxyRouter, { certificatePem }: CertificateAuthority, websockets: boolean
+  fastify: FastifyInstance, router: ProxyRouter, ca: CertificateAuthority, websockets: boolean
 ): void {
   const route = injectedRouter(fastify, router)
   fastify.decorate('injectProxy', injector(fastify, route))
   fastify.decorate('injectProxyWS', webSocketInjector(fastify, route, websockets))
 
-  const files = new CertificateFiles(certificatePem)
+  const files = new CertificateFiles(() => ca.trustedPem)
   fastify.addHook('onClose', async () => files.remove())
   fastify.decorate('proxyEnv', (options: ProxyEnvironmentOptions = {}) => {
     checkOptions(options, ENVIRONMENT)
@@ -56,13 +56,18 @@ export function addClientHelpers (
   const dispatcher = (caller: string, access: ProxyAccess): ProxyDispatcher => {
     checkOptions(access, ACCESS)
     const address = reachableAddress(fastify, access, caller)
-    return makeDispatcher(loadUndici(caller), address, access, certificatePem)
+    return makeDispatcher(loadUndici(caller), address, access, ca.trustedPem)
   }
   fastify.decorate('proxyDispatcher', (access: ProxyAccess = {}) => dispatcher('proxyDispatcher', access))
 
   let own: ProxyDispatcher | undefined
+  let trusted: string | undefined
   const proxyFetch: ProxyFetch = async (input, init) => {
-    own ??= dispatcher('proxyFetch', {})
+    if (trusted !== ca.trustedPem) {
+      own?.close(() => {})
+      own = dispatcher('proxyFetch', {})
+      trusted = ca.trustedPem
+    }
     return await loadUndici('proxyFetch').fetch(input, { dispatcher: own, ...init })
   }
   fastify.decorate('proxyFetch', proxyFetch)

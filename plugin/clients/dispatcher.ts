@@ -27,15 +27,15 @@ export function loadUndici (caller: string): Undici & NewerUndici {
   }
 }
 
-/** @param certificatePem certificate of the CA, which every certificate behind the proxy is signed with */
+/** @param trustedPem certificates of the CA, one of which every certificate behind the proxy is signed with */
 export function makeDispatcher (
   { ProxyAgent, Dispatcher1Wrapper }: Undici & NewerUndici, { scheme, authority }: Address,
-  { username, password = '' }: ProxyAccess, certificatePem: string
+  { username, password = '' }: ProxyAccess, trustedPem: string
 ): ProxyDispatcher {
   const agent = new ProxyAgent({
     uri: `${scheme}://${authority}`,
-    requestTls: { ca: certificatePem },
-    proxyTls: { ca: [...rootCertificates, certificatePem] },
+    requestTls: { ca: trustedPem },
+    proxyTls: { ca: [...rootCertificates, trustedPem] },
     ...(username !== undefined && { token: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` })
   })
   if (Dispatcher1Wrapper !== undefined) {

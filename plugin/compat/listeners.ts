@@ -1,10 +1,11 @@
 /**
  * Puts a listener in the place of those that a server has for an event.
  *
- * Relied on: Fastify, and plugins such as @fastify/websocket, add their listeners of a server's 'request', 'stream' and
- * 'upgrade' before `onReady` hooks run, and nobody adds one of them again.
- * Seen in: Fastify 5.0 to 5.12, @fastify/websocket 11.
- * Without it: proxied requests reach the router by their path alone.
+ * Relied on: Node, Fastify, and plugins such as @fastify/websocket, add their listeners of a server's 'connection',
+ * 'request', 'stream' and 'upgrade' before `onReady` hooks run, and nobody adds one of them again. Node serves a
+ * connection by its listener of 'connection' alone.
+ * Seen in: Node 20 to 26, Fastify 5.0 to 5.12, @fastify/websocket 11.
+ * Without it: proxied requests reach the router by their path alone, and the PROXY protocol is a bad request.
  */
 import type { EventEmitter } from 'node:events'
 

@@ -2,6 +2,7 @@
 import * as http2 from 'node:http2'
 import { FST_PROX_UNSUPPORTED_NODE } from '../errors'
 import { hintsKeepAlive, keepsServerOptions } from './http1-server'
+import { takesAddressBelowTls } from './peer-address'
 import { tellsResponse } from './pipelining'
 import { takesAddress } from './socket-address'
 import { releasesTlsSockets } from './tls-socket'
@@ -13,6 +14,7 @@ const CHECKS: Readonly<Record<string, () => boolean>> = {
   'http.ServerResponse: _keepAliveTimeout': hintsKeepAlive,
   'net.Socket: _httpMessage': tellsResponse,
   'net.Socket: _peername': takesAddress,
+  'tls.TLSSocket: _handle.getpeername': takesAddressBelowTls,
   'tls.TLSSocket: _releaseControl': releasesTlsSockets
 }
 

@@ -68,8 +68,13 @@ function addDownloads (app: App, { ca, host, credentialsOf = () => null }: Downl
     return send(reply, TEXT, environmentScript(ca, proxy, credentials))
   })
 
-  get(app, '/pem', (_request, reply) => sendFile(reply, 'application/x-x509-ca-cert', 'pem', ca.certificatePem))
-  get(app, '/cer', (_request, reply) => sendFile(reply, 'application/pkix-cert', 'cer', ca.certificateDer))
+  get(app, '/pem', (_request, reply) => sendFile(reply, 'application/x-x509-ca-cert', 'pem', ca.trustedPem))
+  get(app, '/cer', (_request, reply) => sendCer(reply, ca.certificateDer))
+  // One file of DER holds one certificate.
+  get(app, '/cer/2', (_request, reply) => {
+    const [, other] = ca.certificates
+    return other === undefined ? send(reply.code(404), TEXT, 'There is one certificate\n') : sendCer(reply, other.der)
+  })
   get(app, '/p12', (_request, reply) => sendFile(reply, 'application/x-pkcs12', 'p12', ca.pkcs12()))
   get(app, '/mobileconfig', (_request, reply) =>
     sendFile(reply, 'application/x-apple-aspen-config', 'mobileconfig', appleProfile(ca, host)))
@@ -84,6 +89,10 @@ async function keyHash (ca: PublicCertificate, host: string): Promise<string | n
     // The CA may not name this host, or has expired.
     return null
   }
+}
+
+function sendCer (reply: FastifyReply, der: Buffer): FastifyReply {
+  return sendFile(reply, 'application/pkix-cert', 'cer', der)
 }
 
 /**

@@ -7,7 +7,16 @@ export interface PublicCertificate {
   /** SHA-256 of the DER, `'AA:BB:…'`. */
   readonly fingerprint256: string
   readonly notAfter: Date
-  /** The certificate alone in a PKCS#12 file (RFC 7292). */
+  /** Those to trust: the one that signs, which is that of the properties above, and one that will, or did until now. */
+  readonly certificates: ReadonlyArray<{
+    readonly name: string
+    readonly der: Buffer
+    readonly fingerprint256: string
+    readonly notAfter: Date
+  }>
+  /** All of them in one PEM text. */
+  readonly trustedPem: string
+  /** All of them in one PKCS#12 file (RFC 7292), without a key. */
   pkcs12 (): Buffer
   /** The PEM certificate of a host, as clients get it in the handshake. Rejects for a host that the CA may not name. */
   certificate (host: string): Promise<string>

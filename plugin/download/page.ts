@@ -65,12 +65,15 @@ this CA.</p>
 }
 
 function certificate ({ ca }: CertificatePageOptions): Markup {
+  const [signing, ...others] = ca.certificates.map(facts)
   return markup`<h2 id="certificate">The certificate</h2>
-<dl>
-<div><dt>Name</dt><dd>${ca.name}</dd></div>
-<div><dt>SHA-256 fingerprint</dt><dd><code class="fingerprint">${fingerprint(ca.fingerprint256)}</code></dd></div>
-<div><dt>Valid until</dt><dd><time datetime="${ca.notAfter.toISOString()}">${longDate(ca.notAfter)}</time></dd></div>
-</dl>
+${signing!}
+${others.length === 0
+    ? ''
+    : markup`<h3 id="change">The CA is being changed: trust this one too</h3>
+<p>What the proxy signs now, by the one above, it will sign by another one soon, or did until a short time ago. The
+files below hold both, but for DER: <a href="/download/cer/2">the other one</a>.</p>
+${others}`}
 <ul class="files" id="files">
 <li><a href="/download/pem"><b>PEM</b><span>Linux, Firefox, most programs</span></a></li>
 <li><a href="/download/cer"><b>DER</b><span>Windows, Android</span></a></li>
@@ -79,6 +82,15 @@ function certificate ({ ca }: CertificatePageOptions): Markup {
 </ul>
 <p>This CA is unique to this server: fastify-prox brings none along, and no other server has this one’s key unless
 somebody gave it to them. The files hold the certificate alone, never the private key.</p>`
+}
+
+function facts ({ name, fingerprint256, notAfter }: PublicCertificate['certificates'][number]): Markup {
+  return markup`<dl>
+<div><dt>Name</dt><dd>${name}</dd></div>
+<div><dt>SHA-256 fingerprint</dt><dd><code class="fingerprint">${fingerprint(fingerprint256)}</code></dd></div>
+<div><dt>Valid until</dt><dd><time datetime="${notAfter.toISOString()}">${longDate(notAfter)}</time></dd></div>
+</dl>
+`
 }
 
 /** Allows a line break after every eighth byte; a wide line takes 16. What is copied has no break in it. */

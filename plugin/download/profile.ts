@@ -1,9 +1,10 @@
-/** An Apple configuration profile with one payload, the CA certificate ("Certificates" payload). */
+/** An Apple configuration profile with a "Certificates" payload for each CA certificate. */
 import { createHash } from 'node:crypto'
 import type { PublicCertificate } from './certificate'
+import type { Markup } from './text'
 import { markup } from './text'
 
-/** A UUID that follows from the certificate (RFC 9562 5.8), so that a second install replaces the first. */
+/** A UUID that follows from the certificates (RFC 9562 5.8), so that a second install replaces the first. */
 function stableUuid (der: Buffer, purpose: string): string {
   const bytes = createHash('sha256').update(purpose).update(der).digest().subarray(0, 16)
   bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6)
@@ -13,9 +14,7 @@ function stableUuid (der: Buffer, purpose: string): string {
 
 /** The profile as an XML property list. */
 export function appleProfile (ca: PublicCertificate, host: string): string {
-  const der = ca.certificateDer
-  const profile = stableUuid(der, 'profile')
-  const payload = stableUuid(der, 'certificate')
+  const profile = stableUuid(Buffer.concat(ca.certificates.map(({ der }) => der)), 'profile')
   return markup`<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">
@@ -38,24 +37,29 @@ export function appleProfile (ca: PublicCertificate, host: string): string {
   <false/>
   <key>PayloadContent</key>
   <array>
-    <dict>
+${ca.certificates.map((certificate) => payload(certificate, profile))}  </array>
+</dict>
+</plist>
+`.toString()
+}
+
+function payload ({ name, der }: PublicCertificate['certificates'][number], profile: string): Markup {
+  const uuid = stableUuid(der, 'certificate')
+  return markup`    <dict>
       <key>PayloadType</key>
       <string>com.apple.security.root</string>
       <key>PayloadVersion</key>
       <integer>1</integer>
       <key>PayloadIdentifier</key>
-      <string>fastify-prox.${profile}.${payload}</string>
+      <string>fastify-prox.${profile}.${uuid}</string>
       <key>PayloadUUID</key>
-      <string>${payload}</string>
+      <string>${uuid}</string>
       <key>PayloadDisplayName</key>
-      <string>${ca.name}</string>
+      <string>${name}</string>
       <key>PayloadCertificateFileName</key>
       <string>fastify-prox-ca.cer</string>
       <key>PayloadContent</key>
       <data>${der.toString('base64')}</data>
     </dict>
-  </array>
-</dict>
-</plist>
-`.toString()
+`
 }

@@ -8,7 +8,7 @@ import type { PublicCertificate } from './certificate'
 import { quoteShell } from './text'
 
 /**
- * Lines for a POSIX shell to `eval`: they write the certificate to a file and point the usual variables at the
+ * Lines for a POSIX shell to `eval`: they write the certificates to a file and point the usual variables at the
  * proxy and at that file. The file is in the user's own cache directory, because in one that others may write to,
  * somebody else could put a CA of theirs in its place. Nothing is set when it cannot be written.
  * @param credentials what the client's programs are to send to the proxy; `null`: nothing
@@ -17,7 +17,7 @@ export function environmentScript (
   ca: PublicCertificate, proxy: ProxyAddress, credentials: ProxyCredentials | null
 ): string {
   const url = quoteShell(urlWithCredentials(proxy, credentials))
-  const digest = createHash('sha256').update(ca.certificateDer).digest('hex')
+  const digest = createHash('sha256').update(Buffer.concat(ca.certificates.map(({ der }) => der))).digest('hex')
   const exports = [
     ...PROXY_VARIABLES.map((name) => `  export ${name}=${url}`),
     // What is there already may keep hosts from the proxy, localhost above all.
@@ -29,7 +29,7 @@ export function environmentScript (
 # To undo: unset ${[...PROXY_VARIABLES, ...NO_PROXY_VARIABLES, NODE_SWITCH, ...CA_VARIABLES].join(' ')}
 FASTIFY_PROX_CA="\${XDG_CACHE_HOME:-\${HOME:-}/.cache}"/fastify-prox/ca-${digest.slice(0, 16)}.pem
 if mkdir -p "\${FASTIFY_PROX_CA%/*}" &&
-  printf '%s\\n' ${quoteShell(ca.certificatePem.trim())} >| "$FASTIFY_PROX_CA.$$" &&
+  printf '%s\\n' ${quoteShell(ca.trustedPem.trim())} >| "$FASTIFY_PROX_CA.$$" &&
   mv -f "$FASTIFY_PROX_CA.$$" "$FASTIFY_PROX_CA"
 then
 ${exports.join('\n')}

@@ -20,6 +20,8 @@ import type { RouteConnect } from './connect-route'
 import { watchConnections } from './connection-watch'
 import { interceptStreams } from './http2-streams'
 import type { ConnectPolicy } from './policy'
+import { ProxyProtocol } from './proxy-protocol'
+import type { ProxyProtocolSettings } from './proxy-protocol'
 import { interceptRequests } from './requests'
 import type { Dispatch } from './requests'
 import { tunnelHandlers } from './tunnel-requests'
@@ -32,6 +34,7 @@ export interface ProxyServerOptions {
   readonly policy: ConnectPolicy
   readonly websockets: boolean
   readonly http2: boolean
+  readonly proxyProtocol: ProxyProtocolSettings | null
   readonly timeouts: Required<ProxyTimeouts>
   readonly limits: Required<ProxyLimits>
   readonly keepAliveMax: number
@@ -89,6 +92,9 @@ export function createProxyServer (fastify: FastifyInstance, options: ProxyServe
   }
   const connect = new ConnectServer({ route: options.routeConnect, dispatch, policy, registry, intercept })
 
+  const proxyProtocol = options.proxyProtocol === null ? null : new ProxyProtocol(options.proxyProtocol, fastify.log)
+
+  proxyProtocol?.attach(server)
   server.on('connect', connect.onConnect)
   interceptStreams(server, router, connect, dispatch, streamLimits)
   watchConnections(server)
@@ -96,6 +102,7 @@ export function createProxyServer (fastify: FastifyInstance, options: ProxyServe
   return {
     hasListeners,
     attach (secondary) {
+      proxyProtocol?.attach(secondary)
       interceptRequests(secondary, router, dispatch)
       shareUpgrades(server, secondary)
       secondary.on('connect', connect.onConnect)
@@ -103,6 +110,7 @@ export function createProxyServer (fastify: FastifyInstance, options: ProxyServe
       watchConnections(secondary)
     },
     async close () {
+      proxyProtocol?.close()
       await connect.close()
       http1.close()
     }

@@ -22,6 +22,7 @@ t.test('the defaults', async (t) => {
     leafKeyType: 'ec',
     wildcards: true,
     cacheSize: 1000,
+    refresh: 60_000,
     tls: {}
   })
   t.strictSame(

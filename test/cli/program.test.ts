@@ -162,7 +162,8 @@ t.test('show tells what is there', async (t) => {
     notAfter: new Date(certificate.validTo).toISOString(),
     sha256: certificate.fingerprint256,
     permit: [],
-    exclude: []
+    exclude: [],
+    others: []
   })
   t.equal(
     shown.stderr,

@@ -21,7 +21,7 @@ const hasIPv6 = Object.values(networkInterfaces()).flat().some((address) => addr
 const skip = hasIPv6 ? false : 'this machine has no IPv6 loopback'
 
 /** Listens on 'localhost', and has it be both addresses, whatever this machine's file of hosts says. */
-async function startOnLocalhost (t: Test, setup?: Setup): Promise<Proxy> {
+async function startOnLocalhost (t: Test, setup?: Setup, prox: object = {}): Promise<Proxy> {
   const { lookup } = dns
   const addresses = ADDRESSES.map((address, i) => ({ address, family: [4, 6][i] }))
   type Callback = (err: null, found: typeof addresses) => void
@@ -32,7 +32,7 @@ async function startOnLocalhost (t: Test, setup?: Setup): Promise<Proxy> {
       else Reflect.apply(lookup, dns, args)
     }
   })
-  return await start(t, { prox: { resolver: '/' }, listen: { host: undefined } }, setup)
+  return await start(t, { prox: { resolver: '/', ...prox }, listen: { host: undefined } }, setup)
 }
 
 function addressesOf ({ app }: Proxy): AddressInfo[] {
@@ -83,6 +83,16 @@ t.test('each server takes WebSockets, and leaves other upgrades to the routes', 
     t.match(untaken, { upgrade: null, proxied: 'http://example.com/' })
     t.equal((await client.ask('GET', 'ws://example.com/socket', HANDSHAKE)).status, 101)
     t.equal((await client.read(7)).slice(2), 'hello')
+  }
+})
+
+t.test('each server reads the PROXY protocol', { skip }, async (t) => {
+  const tellIp: Setup = (app) => { app.get('/*', async ({ ip }) => ip) }
+  const proxy = await startOnLocalhost(t, tellIp, { proxyProtocol: { trusted: ADDRESSES } })
+  for (const { address: host, port } of addressesOf(proxy)) {
+    const client = await proxy.client({ host, port })
+    client.write('PROXY TCP4 192.0.2.7 192.0.2.1 40000 443\r\n')
+    t.match(await client.ask('GET', 'http://example.com/'), { body: '192.0.2.7' })
   }
 })
 

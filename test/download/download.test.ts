@@ -178,8 +178,11 @@ t.test('a private key is in none of them', async (t) => {
 
 /** A CA whose name is made to break out of wherever it is put. */
 function hostile (ca: CertificateAuthority): PublicCertificate {
+  const name = 'a"><script>x</script>\u0000\u001b\ud800&amp; \'</string>\n</title>'
   return {
-    name: 'a"><script>x</script>\u0000\u001b\ud800&amp; \'</string>\n</title>',
+    name,
+    certificates: ca.certificates.map((certificate) => ({ ...certificate, name })),
+    trustedPem: ca.trustedPem,
     certificatePem: ca.certificatePem,
     certificateDer: ca.certificateDer,
     fingerprint256: ca.fingerprint256,
