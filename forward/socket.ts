@@ -65,6 +65,7 @@ export async function dialSocket (
   const answered = await answeredSocket(answerers, target, fields, request)
   if (answered !== null) return answered
   const recorder = new Recorder(request, target, listeners, true)
+  const sent = recorder.requestHeaders(fields)
   try {
     const route = routeTo(target, chooseProxy === null ? null : await chooseProxy(target), true)
     const { socket, info } = await connector.connect(route, ['http/1.1'])
@@ -72,7 +73,7 @@ export async function dialSocket (
     const protocols = [...new Set(offered.filter((name) => name !== ''))]
     const upstream = new WebSocket(`ws://${target.authority}/`, protocols, {
       createConnection: () => socket as never,
-      headers: { ...group(fields), Host: target.authority },
+      headers: { ...group(sent), Host: target.authority },
       perMessageDeflate: true,
       handshakeTimeout: headersTimeout === 0 ? undefined : headersTimeout,
       // ws knows the URL in the form of the URL class alone.
