@@ -1,12 +1,13 @@
 /** Proxies that record to WARC files, or replay them; and what is in such files, as warcio reads it. */
-import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { createHash, randomUUID } from 'node:crypto'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { gunzipSync } from 'node:zlib'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { WARCParser } from 'warcio'
 import { startForward } from '../forward/support'
+import { start } from '../support/proxy'
 import type { Proxy, ProxyOptions } from '../support/proxy'
 import { base32 } from '../../warc/digest'
 import warc from '../../warc/index'
@@ -79,4 +80,57 @@ export function filesIn (directory: string): string[] {
 export async function recordsIn (directory: string): Promise<ReadRecord[]> {
   const all = filesIn(directory).map(async (name) => await recordsOf(join(directory, name)))
   return (await Promise.all(all)).flat()
+}
+
+/** A proxy that replays. */
+export async function startReplay (t: Test, options: warc.WarcReplayOptions, more: ProxyOptions = {}): Promise<Proxy> {
+  return await start(t, more, async (app) => { await app.register(warc.replay, options) })
+}
+
+/** Records what requests to a site get, and gives the folder. */
+export async function recorded (
+  t: Test, ask: (proxy: Proxy) => Promise<unknown>, options: Partial<warc.WarcOptions> = {}
+): Promise<string> {
+  const directory = join(t.testdir(), 'archive')
+  const proxy = await startRecorder(t, { directory, ...options })
+  await ask(proxy)
+  await proxy.app.close()
+  return directory
+}
+
+export interface Made {
+  type?: string
+  url?: string
+  date?: string
+  /** The head of an HTTP message, lines ended by `\n`. */
+  head?: string
+  body?: string | Buffer
+  fields?: Record<string, string>
+}
+
+/** A record as others write it. */
+export function record (
+  { type = 'response', url, date = '2026-01-01T00:00:00Z', head, body = '', fields = {} }: Made
+): Buffer {
+  const message = head === undefined ? '' : `${head.trim()}\n\n`.replaceAll('\n', '\r\n')
+  const block = Buffer.concat([Buffer.from(message), Buffer.from(body)])
+  const isHttp = head !== undefined
+  const all = {
+    'WARC-Type': type,
+    'WARC-Date': date,
+    'WARC-Record-ID': `<urn:uuid:${randomUUID()}>`,
+    ...(url !== undefined && { 'WARC-Target-URI': url }),
+    ...(isHttp && { 'Content-Type': `application/http; msgtype=${type === 'request' ? 'request' : 'response'}` }),
+    ...fields,
+    'Content-Length': block.length
+  }
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  return Buffer.concat([Buffer.from(`WARC/1.0\r\n${lines}\r\n`), block, Buffer.from('\r\n\r\n')])
+}
+
+/** A file of records, a gzip member each. */
+export function warcFile (t: Test, records: readonly Buffer[], name = 'made.warc.gz'): string {
+  const file = join(t.testdir(), name)
+  writeFileSync(file, Buffer.concat(records.map((each) => name.endsWith('.gz') ? gzipSync(each) : each)))
+  return file
 }
