@@ -22,7 +22,7 @@ export function filesOf (patterns: string | readonly string[]): string[] {
 function named (path: string): string[] {
   try {
     if (!statSync(path).isDirectory()) return [resolve(path)]
-    return readdirSync(path).filter((name) => IN_FOLDER.test(name)).map((name) => resolve(path, name))
+    return readdirSync(path).filter((name) => IN_FOLDER.test(name)).map((name) => resolve(path, name)).filter(isFile)
   } catch (err) {
     throw Object.assign(new FST_PROX_WARC_UNREADABLE(path, reasonOf(err)), { cause: err })
   }
@@ -37,7 +37,11 @@ function matching (pattern: string): string[] {
     if (!/[*?]/.test(part)) found = found.map((folder) => join(folder, part))
     else found = found.flatMap((folder) => namesIn(folder).filter(matcher(part)).map((name) => join(folder, name)))
   }
-  return found.filter((each) => statSync(each, { throwIfNoEntry: false })?.isFile())
+  return found.filter(isFile)
+}
+
+function isFile (path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
 }
 
 function namesIn (folder: string): string[] {

@@ -40,7 +40,11 @@ export const replay: FastifyPluginAsync<WarcReplayOptions> = async (app, options
     send(reply, await find(archive, request, preferred))
   // Content without a type is for the client to guess; Fastify gives streams one.
   app.addHook('onSend', async (_request, reply) => { if (untyped.has(reply)) reply.removeHeader('content-type') })
-  for (const method of app.supportedMethods) app.route({ method, url: '/*', exposeHeadRoute: false, handler })
+  for (const method of app.supportedMethods) {
+    // What the application answers itself is its own.
+    if (app.hasRoute({ method, url: `${app.prefix}/*` })) continue
+    app.route({ method, url: '/*', exposeHeadRoute: false, handler })
+  }
 }
 
 /** @throws FST_PROX_NOT_ARCHIVED, FST_PROX_BAD_DATETIME, FST_PROX_CONTENT_TOO_LARGE */
