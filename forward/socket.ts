@@ -65,6 +65,7 @@ export async function dialSocket (
   const answered = await answeredSocket(answerers, target, fields, request)
   if (answered !== null) return answered
   const recorder = new Recorder(request, target, listeners, true)
+  const sent = recorder.requestHeaders(fields)
   try {
     const route = routeTo(target, chooseProxy === null ? null : await chooseProxy(target), true)
     const { socket, info } = await connector.connect(route, ['http/1.1'])
@@ -73,7 +74,7 @@ export async function dialSocket (
     const upstream = new WebSocket(`ws://${target.authority}/`, protocols, {
       // Its time limit is that of the socket, which ws sets for those that it opens itself alone, and lifts for all.
       createConnection: () => socket.setTimeout(headersTimeout) as never,
-      headers: { ...group(fields), Host: target.authority },
+      headers: { ...group(sent), Host: target.authority },
       perMessageDeflate: true,
       handshakeTimeout: headersTimeout === 0 ? undefined : headersTimeout,
       // ws knows the URL in the form of the URL class alone.

@@ -1,6 +1,9 @@
 import { once } from 'node:events'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
+import websocket from '@fastify/websocket'
+import { HttpsProxyAgent } from 'https-proxy-agent'
 import t from 'tap'
+import { WebSocket, WebSocketServer } from 'ws'
 import type forward from '../../forward/index'
 import type { RawResponse } from '../support/raw'
 import { startForward, startRaw, startSite } from './support'
@@ -178,4 +181,26 @@ t.test('says why an exchange was cut short', async (t) => {
     await once(client.socket, 'close')
     t.ok(await errors.at(-1) instanceof Error)
   }
+})
+
+t.test('those who record may change the fields that are sent, one after the other', async (t) => {
+  const site = await startSite(t, (_request, response) => response.end())
+  const wss = new WebSocketServer({ server: site.server as never })
+  const proxy = await startForward(t, {}, async (app) => {
+    await app.register(websocket)
+    app.onExchange(() => ({ requestHeaders: (fields) => [...fields, 'X-First', '1'] }))
+    app.onExchange(() => ({}))
+    app.onExchange(() => ({ requestHeaders: (fields) => [...fields, 'X-Count', String(fields.length)] }))
+    app.get('/*', { websocket: true, config: { forward: true } }, (socket, request) => request.forwardSocket(socket))
+    app.post('/*', (_request, reply) => reply.forward())
+  })
+  await proxy.ask('POST', `http://127.0.0.1:${site.port}/`)
+  t.match(site.seen[0]!.headers, { 'x-first': '1', 'x-count': String })
+  const agent = new HttpsProxyAgent(`http://127.0.0.1:${proxy.port}`)
+  const client = new WebSocket(`ws://127.0.0.1:${site.port}/`, { agent })
+  const opened = once(client, 'open')
+  const [, request] = await once(wss, 'connection') as [unknown, { headers: object }]
+  await opened
+  t.match(request.headers, { 'x-first': '1', 'x-count': String })
+  client.terminate()
 })
