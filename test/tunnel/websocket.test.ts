@@ -23,7 +23,9 @@ function sockets (app: FastifyInstance): void {
     url: '/p/*',
     handler: async ({ proxy }) => ({ url: proxy!.url }),
     wsHandler: (socket, { proxy, url }) => {
-      socket.on('message', (message, binary) => { socket.send(binary ? message : `${url} ${proxy!.url}: ${String(message)}`, { binary }) })
+      socket.on('message', (message, binary) => {
+        socket.send(binary ? message : `${url} ${proxy!.url}: ${String(message)}`, { binary })
+      })
     }
   })
 }
@@ -61,7 +63,7 @@ t.test('ws:// and wss:// reach the routes of @fastify/websocket', async (t) => {
     t.equal(code, 1000)
   }
 
-  t.test('with the peer registered before the plugin', async (t) => {
+  t.test('also where it is registered before the plugin', async (t) => {
     const { default: Fastify } = await import('fastify')
     const app = Fastify()
     t.teardown(() => app.close())
@@ -108,7 +110,7 @@ t.test('a WebSocket that is silent outlives the limit of idle tunnels', async (t
   t.equal(String(await say(socket, 'still here')), '/p/http://quiet.example.com/ http://quiet.example.com/: still here')
 })
 
-t.test('upgrades that are not taken', async (t) => {
+t.test('upgrades that nobody takes', async (t) => {
   t.test('are answered by hooks like any request', async (t) => {
     const proxy = await start(t, { prox: PROX }, async (app) => {
       await app.register(websocket)
@@ -128,7 +130,8 @@ t.test('upgrades that are not taken', async (t) => {
     })
     for (const client of [await proxy.tls('example.com:443'), await proxy.tunnel('example.com:80')]) {
       for (const text of ['one', 'two']) {
-        const { status, body } = await client.ask('POST', '/', { 'content-type': 'text/plain', connection: 'Upgrade', upgrade: 'h2c' }, text)
+        const fields = { 'content-type': 'text/plain', connection: 'Upgrade', upgrade: 'h2c' }
+        const { status, body } = await client.ask('POST', '/', fields, text)
         t.equal(status, 200)
         t.strictSame(JSON.parse(body), { body: text, upgrade: null })
       }
@@ -146,8 +149,10 @@ t.test('upgrades that are not taken', async (t) => {
     t.strictSame([status, body], [200, '{"url":"https://example.com/socket"}'])
   })
 
-  t.test('and without @fastify/websocket', async (t) => {
-    const proxy = await start(t, { prox: PROX }, (app) => { app.get('/p/*', async ({ proxy }) => ({ url: proxy!.url })) })
+  t.test('are ordinary requests without @fastify/websocket', async (t) => {
+    const proxy = await start(t, { prox: PROX }, (app) => {
+      app.get('/p/*', async ({ proxy }) => ({ url: proxy!.url }))
+    })
     const client = await proxy.tunnel('example.com:80')
     client.write(`GET /socket HTTP/1.1\r\nHost: example.com\r\n${HANDSHAKE}\r\n`)
     t.equal((await client.response()).body, '{"url":"http://example.com/socket"}')
