@@ -12,13 +12,14 @@ import type { Http2Request } from '../../plugin/compat/http2-request'
 import { connectionOf } from '../../plugin/compat/http2-socket'
 import { isHttp2 } from '../../plugin/compat/http2-state'
 import {
-  ask, DATA, END_HEADERS, END_STREAM, ended, frame, HEADERS, listen, literal, PREFACE, REQUEST, RST_STREAM, until,
-  UPLOAD
-} from './http2-support'
+  data, END_HEADERS, END_STREAM, frame, literal, OPENING, rstStream, TYPE
+} from '../support/http2-frames'
+import { until } from '../support/until'
+import { ask, ended, listen, REQUEST, UPLOAD } from './http2-support'
 
 const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = http2.constants
 
-t.test('the fields that a route sees', async (t) => {
+t.test('a route sees the fields as over HTTP/1.1', async (t) => {
   const server = await listen(t, (app) => {
     app.all('/*', async ({ raw }) => ({
       headers: raw.headers,
@@ -70,7 +71,7 @@ t.test('fields that come several times are joined as over HTTP/1.1', async (t) =
   const h2 = await listen(t, (app) => { app.get('/', async ({ raw }) => { request = raw }) })
   const raw = await h2.raw()
   const block = Buffer.concat([REQUEST, ...lines.map(([name, value]) => literal(name!, value!))])
-  raw.write(Buffer.concat([PREFACE, frame(HEADERS, END_STREAM | END_HEADERS, 1, block)]))
+  raw.write(Buffer.concat([OPENING, frame(TYPE.HEADERS, END_STREAM | END_HEADERS, 1, block)]))
   await until(() => request !== undefined)
   t.strictSame({ ...request!.headers }, expected)
 })
@@ -124,7 +125,7 @@ t.test('an upload that was cut off is no complete one', async (t) => {
           request.on('error', ({ code, message }: NodeJS.ErrnoException) => resolve([code, message]))
         }))
         t.equal(request.complete, false)
-        request.once('data', () => raw.write(frame(RST_STREAM, 0, 1, code)))
+        request.once('data', () => raw.write(rstStream(1, code)))
         response.flushHeaders()
         requests.push(request)
       }
@@ -132,7 +133,7 @@ t.test('an upload that was cut off is no complete one', async (t) => {
     const ended: Array<Promise<unknown>> = []
     const requests: Http2Request[] = []
     const raw = await server.raw()
-    raw.write(Buffer.concat([PREFACE, frame(HEADERS, END_HEADERS, 1, UPLOAD), frame(DATA, 0, 1, Buffer.from('half'))]))
+    raw.write(Buffer.concat([OPENING, frame(TYPE.HEADERS, END_HEADERS, 1, UPLOAD), data(1, 'half')]))
     await until(() => ended.length === 1)
     t.strictSame(await ended[0], ['ECONNRESET', 'aborted'])
     t.match(requests[0], { aborted: true, complete: false, destroyed: true })
@@ -148,12 +149,12 @@ t.test('an upload that is cut off behind its response is no complete one', async
       })
       request.once('data', () => {
         response.end('early')
-        setImmediate(() => raw.write(frame(RST_STREAM, 0, 1, NGHTTP2_CANCEL)))
+        setImmediate(() => raw.write(rstStream(1, NGHTTP2_CANCEL)))
       })
     }
   })
   const raw = await server.raw()
-  raw.write(Buffer.concat([PREFACE, frame(HEADERS, END_HEADERS, 1, UPLOAD), frame(DATA, 0, 1, Buffer.from('half'))]))
+  raw.write(Buffer.concat([OPENING, frame(TYPE.HEADERS, END_HEADERS, 1, UPLOAD), data(1, 'half')]))
   await until(() => end !== undefined)
   t.equal(await end, 'ECONNRESET')
 })
@@ -172,7 +173,7 @@ t.test('a body that is complete is read to its end, whenever that is', async (t)
   t.match(await ask(await server.client(), { ':method': 'POST' }, 'content'), { status: 200, body: 'read' })
 })
 
-t.test('requests that a client leaves', async (t) => {
+t.test('a request tells that its client has left', async (t) => {
   const requests: Http2Request[] = []
   const events: string[] = []
   const server = await listen(t, () => {}, {
@@ -211,7 +212,7 @@ t.test('a request that the application destroys takes its stream with it', async
   }
 })
 
-t.test('trailers', async (t) => {
+t.test('trailers are those of the request', async (t) => {
   const server = await listen(t, (app) => {
     app.post('/', async ({ raw }) => ({
       trailers: raw.trailers,
@@ -264,7 +265,7 @@ t.test('addresses outlive the stream and the session', async (t) => {
   t.equal(ips[0], '127.0.0.1')
 })
 
-t.test('the socket of a request', async (t) => {
+t.test('the socket of a request tells what is known of its connection', async (t) => {
   const ca = await CertificateAuthority.load({ store: new Map() })
   const { key, cert } = await ca.issue('a.test')
   const requests: Http2Request[] = []
@@ -312,7 +313,7 @@ t.test('the socket of a request', async (t) => {
   socket.resetAndDestroy()
 })
 
-t.test('setting what belongs to the stream', async (t) => {
+t.test('what belongs to the stream may be set', async (t) => {
   const server = await listen(t, () => {}, {
     accepted: ({ request, response }, stream) => {
       const timeout = (): void => {}
@@ -325,7 +326,7 @@ t.test('setting what belongs to the stream', async (t) => {
   await ask(await server.client())
 })
 
-t.test('a connection of which nothing is known', async (t) => {
+t.test('a request may be of a connection of which nothing is known', async (t) => {
   let request: Http2Request | undefined
   const server = await listen(t, () => {}, { accepted: (both) => { request = both.request } })
   const session = await server.client()
@@ -340,7 +341,7 @@ t.test('a connection of which nothing is known', async (t) => {
   t.equal(connectionOf(closing, socket).values.size, 0)
 })
 
-t.test('isHttp2', (t) => {
+t.test('isHttp2 knows requests and responses of HTTP/2', (t) => {
   t.equal(isHttp2({ httpVersionMajor: 2 } as IncomingMessage), true)
   t.equal(isHttp2({ httpVersionMajor: 1 } as IncomingMessage), false)
   t.end()

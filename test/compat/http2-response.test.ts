@@ -5,7 +5,8 @@ import { Readable } from 'node:stream'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { Http2Response } from '../../plugin/compat/http2-response'
-import { ask, ended, listen, until } from './http2-support'
+import { until } from '../support/until'
+import { ask, ended, listen } from './http2-support'
 import type { Answer } from './http2-support'
 
 const FORBIDDEN = {

@@ -19,6 +19,8 @@ import type { Test } from 'tap'
 import type { Proxy } from '../support/proxy'
 import type { Owner } from '../support/raw'
 
+export { until } from '../support/until'
+
 export const PROX = { resolver: '/p/' }
 
 /** Routes for everything below `/p/`. */
@@ -104,9 +106,4 @@ export async function run (
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes: Buffer) => output.push(bytes))
   const [code] = await once(child, 'close') as [number]
   return { code, output: Buffer.concat(output).toString() }
-}
-
-/** Resolves when a condition holds, asked again whenever the event loop has been around. */
-export async function until (condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!await condition()) await new Promise((resolve) => setTimeout(resolve, 5))
 }
