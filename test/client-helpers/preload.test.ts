@@ -101,7 +101,7 @@ t.test('every agent comes to the proxy: the global ones, those of a program, tho
   t.strictSame(lines, urls.flatMap((url) => Array(4).fill(url)))
 })
 
-t.test('ways of its own stay', async (t) => {
+t.test("an agent, a socket or an address of the program's own stays", async (t) => {
   const proxy = await serve(t)
   const direct = createServer((request, response) => response.end(`direct ${request.url}`))
   const path = join(t.testdir(), 's')
@@ -118,7 +118,7 @@ t.test('ways of its own stay', async (t) => {
   t.strictSame(lines, ['https://example.com/agent', 'direct /socket', 'direct null', 'direct /'])
 })
 
-t.test('credentials, and a proxy that speaks TLS', async (t) => {
+t.test('credentials come to a proxy that speaks TLS', async (t) => {
   const ca = await CertificateAuthority.load({ store: new Map() })
   const { key, cert } = await ca.issue('localhost')
   const validate = (...credentials: string[]): boolean => credentials.join(' ') === 'jane@home s:ü'

@@ -126,7 +126,7 @@ t.test('NODE_OPTIONS has names with blanks in quotes, which Node reads', async (
   t.equal(stdout, 'loaded\nprogram\n')
 })
 
-t.test('a program of the same machine uses it', async (t) => {
+t.test('a program of the same machine uses the variables', async (t) => {
   const proxy = await start(t, { prox: PROX }, (app) => {
     app.get('/prefix/*', async ({ url }) => ({ url }))
   })
@@ -180,7 +180,7 @@ t.test('options that are none are refused', async (t) => {
   refused({ caBundle: true }, /option caBundle takes 'system' or 'only', got true$/)
 })
 
-t.test('it needs a port', async (t) => {
+t.test('proxyEnv needs a port', async (t) => {
   const { app } = await create(t)
   const notListening = { code: 'FST_PROX_NOT_LISTENING', message: /^proxyEnv\(\) needs .* fastify.listen\(\)/ }
   t.throws(() => app.proxyEnv(), notListening)

@@ -60,12 +60,12 @@ t.test('fields that HTTP/2 forbids are dropped, however they are given', async (
   }
 })
 
-t.test('te may say trailers', async (t) => {
+t.test('the field te may say trailers', async (t) => {
   const { headers } = await answerOf(t, (response) => response.writeHead(200, { te: 'trailers' }).end())
   t.equal(headers.te, 'trailers')
 })
 
-t.test('a list for a field of one value', async (t) => {
+t.test('of a list for a field of one value the first is sent', async (t) => {
   // Every field that Node knows: one that is not in the tables would throw.
   const constants = Object.entries(http2.constants).filter(([key]) => key.startsWith('HTTP2_HEADER_'))
   const fields = constants.map(([, name]) => String(name)).filter((name) => name[0] !== ':')
@@ -136,14 +136,14 @@ t.test('what no message can hold is refused as over HTTP/1.1', async (t) => {
   t.equal(headers['x-b'], undefined, 'nothing of what was refused is sent')
 })
 
-t.test('white space around values, which clients refuse', async (t) => {
+t.test('white space around values, which clients refuse, is not sent', async (t) => {
   const { headers } = await answerOf(t, (response) => {
     response.writeHead(200, { 'x-a': ' a b\t', 'x-b': '', 'x-c': ' ' }).end()
   })
   t.match(headers, { 'x-a': 'a b', 'x-b': '', 'x-c': '' })
 })
 
-t.test('the fields that were set, read and taken back', async (t) => {
+t.test('fields may be set, read and taken back', async (t) => {
   const { headers } = await answerOf(t, (response) => {
     t.equal(response.getHeader('x-a'), undefined)
     t.equal(response.hasHeader('x-a'), false)
@@ -166,7 +166,7 @@ t.test('the fields that were set, read and taken back', async (t) => {
   t.match(headers, { 'x-a': '1, 2, 3', 'x-b': undefined, 'set-cookie': ['a=1', 'b=2'], 'x-c': 'd', 'x-d': 'd' })
 })
 
-t.test('date', async (t) => {
+t.test('a date is sent unless it was taken back', async (t) => {
   t.type((await answerOf(t, (response) => { response.end() })).headers.date, 'string')
   t.equal((await answerOf(t, (response) => { response.sendDate = false; response.end() })).headers.date, undefined)
   const without = await answerOf(t, (response) => {
@@ -177,7 +177,7 @@ t.test('date', async (t) => {
   t.equal(without.headers.date, undefined)
 })
 
-t.test('status codes that HTTP/2 cannot send', async (t) => {
+t.test('a status code that HTTP/2 cannot send becomes 500', async (t) => {
   for (const [given, sent] of [[200, 200], [599, 599], [600, 500], [999, 500], [103, 500]] as const) {
     t.equal((await answerOf(t, (response) => response.writeHead(given).end('whole'))).status, sent)
     t.equal((await answerOf(t, (response) => { response.statusCode = given; response.end('whole') })).status, sent)
@@ -199,7 +199,7 @@ t.test('a status message is kept and not sent', async (t) => {
   t.strictSame(warnings, [])
 })
 
-t.test('header sections of any size', async (t) => {
+t.test('a header section may have any size, up to what the library can send', async (t) => {
   const warnings: Error[] = []
   const onWarning = (warning: Error): void => { warnings.push(warning) }
   process.on('warning', onWarning)
@@ -231,7 +231,7 @@ t.test('header sections of any size', async (t) => {
   t.equal(warnings.filter(({ message }) => /more header fields/.test(message)).length, 1, 'told once')
 })
 
-t.test('content where there can be none', async (t) => {
+t.test('content is dropped where there can be none', async (t) => {
   for (const [method, status] of [['HEAD', 200], ['GET', 204], ['GET', 304]] as const) {
     let written = 0
     const answer = await answerOf(t, (response) => {
@@ -287,7 +287,7 @@ t.test('a response that is destroyed is not whole', async (t) => {
   t.match(await ask(session, { ':path': '/whole' }), { body: 'whole' })
 })
 
-t.test('informational responses', async (t) => {
+t.test('informational responses are sent before the head', async (t) => {
   const done: string[] = []
   const { informational, status } = await answerOf(t, (response) => {
     t.equal(response.writeContinue(() => done.push('continue')), true)
@@ -309,7 +309,7 @@ t.test('informational responses', async (t) => {
   t.strictSame(done, ['continue', 'hints'])
 })
 
-t.test('trailers', async (t) => {
+t.test('trailers are sent without what no trailer can hold', async (t) => {
   const { trailers } = await answerOf(t, (response) => {
     response.writeHead(200).write('content')
     response.addTrailers({ 'x-a': '1', 'keep-alive': 'a', location: ['/a', '/b'] })
@@ -323,7 +323,7 @@ t.test('trailers', async (t) => {
   t.strictSame(Object.fromEntries(Object.entries(trailers)), { 'x-a': '1', location: '/a', 'x-b': '2', 'x-c': '3' })
 })
 
-t.test('what else a response of HTTP/1.1 has', async (t) => {
+t.test('a response has what else one of HTTP/1.1 has', async (t) => {
   await answerOf(t, (response) => {
     t.match(response, {
       strictContentLength: false,
@@ -343,7 +343,7 @@ t.test('what else a response of HTTP/1.1 has', async (t) => {
   })
 })
 
-t.test('a body that is piped at the client\'s pace', async (t) => {
+t.test('a body is piped at the client\'s pace', async (t) => {
   const chunk = Buffer.alloc(65_536, 'x')
   const answer = await answerOf(t, (response) => {
     const chunks = Readable.from((function * () { for (let i = 0; i < 50; i++) yield chunk })())
@@ -352,7 +352,7 @@ t.test('a body that is piped at the client\'s pace', async (t) => {
   t.equal(answer.body.length, 50 * 65_536)
 })
 
-t.test('pushed responses', async (t) => {
+t.test('a response may be pushed', async (t) => {
   let push: Http2Response | undefined
   const server = await listen(t, () => {}, {
     accepted: ({ response }) => {
@@ -393,7 +393,7 @@ t.test('pushed responses', async (t) => {
   await until(() => push!.destroyed)
 })
 
-t.test('a push that cannot be sent', async (t) => {
+t.test('a push that cannot be sent is an error of the push alone', async (t) => {
   const errors: unknown[] = []
   const { status } = await answerOf(t, (response) => {
     response.stream.pushStream = (_headers: unknown, callback: unknown) => {

@@ -8,13 +8,12 @@ import t from 'tap'
 import type { Test } from 'tap'
 import WebSocket from 'ws'
 import fastifyProx from '../../plugin/index'
+import type { TunnelClosed } from '../../types/events'
 import { start } from '../support/proxy'
 import type { Proxy } from '../support/proxy'
+import type { RawClient, RawResponse } from '../support/raw'
+import { HANDSHAKE, HANDSHAKE_LINES } from '../support/websocket'
 import { PROX, recorded } from './support'
-import type { TunnelClosed } from '../../types/events'
-import { HANDSHAKE_LINES } from '../support/websocket'
-
-const HANDSHAKE = `${HANDSHAKE_LINES.join('\r\n')}\r\n`
 
 /** Tells each client what it asked for, then echoes. */
 function sockets (app: FastifyInstance): void {
@@ -37,6 +36,11 @@ async function open (t: Test, proxy: Proxy, url: string): Promise<WebSocket> {
   t.teardown(() => socket.terminate())
   await once(socket, 'open')
   return socket
+}
+
+/** The answer to a handshake that is written by hand. */
+async function shake (client: RawClient): Promise<RawResponse> {
+  return await client.ask('GET', '/socket', { host: 'example.com', ...HANDSHAKE })
 }
 
 async function say (socket: WebSocket, message: string | Buffer): Promise<Buffer> {
@@ -82,7 +86,7 @@ t.test('ws:// and wss:// reach the routes of @fastify/websocket', async (t) => {
     const client = await after.tls('example.com:443')
     t.equal((await client.ask('GET', '/first')).status, 200)
     const ping = Buffer.from([0x89, 0x80, 0, 0, 0, 0]).toString('latin1')
-    client.write(`GET /socket HTTP/1.1\r\nHost: example.com\r\n${HANDSHAKE}\r\n${ping}`)
+    client.write(`GET /socket HTTP/1.1\r\nHost: example.com\r\n${HANDSHAKE_LINES.join('\r\n')}\r\n\r\n${ping}`)
     t.equal((await client.response()).status, 101)
     t.equal(await client.read(2), '\x8a\x00', 'a pong')
   })
@@ -90,8 +94,7 @@ t.test('ws:// and wss:// reach the routes of @fastify/websocket', async (t) => {
   t.test('a client that resets a WebSocket ends its tunnel', async (t) => {
     const closed = recorded<TunnelClosed>(t, 'tunnel:closed')
     const client = await after.tunnel('example.com:80')
-    client.write(`GET /socket HTTP/1.1\r\nHost: example.com\r\n${HANDSHAKE}\r\n`)
-    t.equal((await client.response()).status, 101)
+    t.equal((await shake(client)).status, 101)
     client.socket.resetAndDestroy()
     t.match(await closed.next(), { authority: 'example.com:80', requests: 1 })
   })
@@ -118,8 +121,7 @@ t.test('upgrades that nobody takes', async (t) => {
       sockets(app)
     })
     const client = await proxy.tls('example.com:443')
-    client.write(`GET /socket HTTP/1.1\r\nHost: example.com\r\n${HANDSHAKE}\r\n`)
-    const { status, body } = await client.response()
+    const { status, body } = await shake(client)
     t.strictSame([status, body], [403, 'no'])
   })
 
@@ -144,8 +146,7 @@ t.test('upgrades that nobody takes', async (t) => {
       sockets(app)
     })
     const client = await proxy.tls('example.com:443')
-    client.write(`GET /socket HTTP/1.1\r\nHost: example.com\r\n${HANDSHAKE}\r\n`)
-    const { status, body } = await client.response()
+    const { status, body } = await shake(client)
     t.strictSame([status, body], [200, '{"url":"https://example.com/socket"}'])
   })
 
@@ -154,7 +155,6 @@ t.test('upgrades that nobody takes', async (t) => {
       app.get('/p/*', async ({ proxy }) => ({ url: proxy!.url }))
     })
     const client = await proxy.tunnel('example.com:80')
-    client.write(`GET /socket HTTP/1.1\r\nHost: example.com\r\n${HANDSHAKE}\r\n`)
-    t.equal((await client.response()).body, '{"url":"http://example.com/socket"}')
+    t.equal((await shake(client)).body, '{"url":"http://example.com/socket"}')
   })
 })
