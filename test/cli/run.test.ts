@@ -26,7 +26,7 @@ function files (t: Test, more: Record<string, string> = {}): void {
 /** What runs behind `--`. */
 const NODE = ['--', process.execPath]
 
-t.test('a module may have a plugin, proxy apps, options, or all of it', async (t) => {
+t.test('a plugin, proxy apps, options, or all of it', async (t) => {
   files(t, {
     'plugin.mjs': "export default async (app) => { app.get('/*', async ({ proxy }) => 'plugin ' + proxy.url) }",
     'options.mjs': `export const options = { resolver: '/p/', ${B} }
@@ -108,7 +108,7 @@ t.test('signals are handed on', async (t) => {
   t.equal((await cli(t, ['run', 'apps.mjs', ...NODE, 'kill.mjs'])).code, 137)
 })
 
-t.test('what cannot be run is told in words, with the exit code of a shell', async (t) => {
+t.test('what cannot be run', async (t) => {
   files(t, {
     'nothing.mjs': 'export const other = 1',
     'number.mjs': 'export default 5',

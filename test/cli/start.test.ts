@@ -38,7 +38,7 @@ t.test('says where it is and what it signs with, until a signal ends it', async 
   t.ok(existsSync(join(t.testdirName, 'ca/fastify-prox-ca.pem')))
 })
 
-t.test('--https starts a proxy with a certificate of its own CA', async (t) => {
+t.test('--https, with a certificate of its own CA', async (t) => {
   t.testdir({ 'app.mjs': APP })
   const command = startCli(t, ['start', 'app.mjs', '--port', '0', '--https', '--ca', 'my ca.pem'])
   const port = Number((await command.printed(PORT))[1])
@@ -56,7 +56,7 @@ t.test('--https starts a proxy with a certificate of its own CA', async (t) => {
   t.equal((await command.ended).code, 0)
 })
 
-t.test('a CA may be made by the module, and --quiet prints nothing', async (t) => {
+t.test('a CA that the module makes, and --quiet', async (t) => {
   t.testdir({
     'app.cjs': `
       exports.options = { ca: { store: new Map(), name: 'Mine' } }
@@ -78,7 +78,7 @@ t.test('a CA may be made by the module, and --quiet prints nothing', async (t) =
   t.strictSame(await quiet.ended, { code: 0, stdout: '', stderr: '' })
 })
 
-t.test('what cannot be started is told in words', async (t) => {
+t.test('what cannot be started', async (t) => {
   t.testdir({ 'app.mjs': APP })
   const server = net.createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
