@@ -40,7 +40,7 @@ export async function makeAuthority (keyType: 'ec' | 'rsa' = 'ec'): Promise<{ ca
   return { ca, key: key as string }
 }
 
-/** The download app alone, listening, as the proxy host that `request.proxy` would tell of. */
+/** A download app alone, without the plugin, on a server that listens. */
 export async function serve (
   t: Test,
   plugin: FastifyPluginAsync,
@@ -54,7 +54,7 @@ export async function serve (
   return app
 }
 
-/** A path that is short enough for a unix socket wherever this runs. */
+/** The path of a unix socket that is short enough for every system. */
 export async function temporarySocket (t: Test): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'fastify-prox-'))
   t.teardown(() => rm(directory, { recursive: true }))

@@ -22,7 +22,7 @@ t.test('a client that never ends its side after a refusal is not waited for', as
   t.equal((await client.response('CONNECT')).status, 403)
   client.write('more and more')
   await client.closed()
-  // It never ends its side, and learns with its next words that nobody listens.
+  // Goes on writing without ever ending its side, until it learns that nobody listens.
   socket.on('error', () => {})
   const words = setInterval(() => socket.write('more and more'), 50)
   t.teardown(() => clearInterval(words))

@@ -19,7 +19,7 @@ import tls from 'node:tls'
 import { Duplex } from 'node:stream'
 import type { Test } from 'tap'
 
-/** Says when clients are to be gone: a test, as a rule. */
+/** Ends clients when it is done: a test, as a rule. */
 export type Owner = Pick<Test, 'teardown'>
 
 export interface RawResponse {

@@ -33,10 +33,10 @@ export const WAYS = ['plain', 'tls', 'over HTTP/2', 'TLS over HTTP/2', 'direct']
 
 export type Way = typeof WAYS[number]
 
-/** How long something may take that has to happen, in milliseconds. */
+/** How long the server may take to answer or to close, in milliseconds. */
 const BOUND = 10_000
 
-/** What a server is asked last: when it answers, it has seen all the rest. */
+/** The content of the last PING: a server that answers it has seen all the rest. */
 const LAST = Buffer.from('the last')
 const LAST_ACK = ping(LAST, ACK)
 
@@ -148,7 +148,7 @@ export class Attacked {
     throw new Error(`the process ended: ${this.#stderr}`)
   }
 
-  /** A connection to where the frames go; what it waits for may never come when the process ends. */
+  /** Opens a connection to where the frames go; rejects when the process ends meanwhile. */
   async #open (way: Way): Promise<Carrier> {
     const ended = this.#exited.then(() => { throw new Error('the process has ended') })
     return await Promise.race([this.#connect(way), ended])

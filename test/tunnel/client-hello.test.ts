@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { serverNameOf } from '../../plugin/tunnel/client-hello'
 
-/** What a client of OpenSSL's sends first. */
+/** The first bytes of a client of OpenSSL's. */
 async function clientHello (options: tls.ConnectionOptions): Promise<Buffer> {
   const carrier = new Duplex({ read () {}, write (bytes, _encoding, done) { this.emit('hello', bytes); done() } })
   const hellos = once(carrier, 'hello') as Promise<[Buffer]>

@@ -56,7 +56,7 @@ for (const end of Object.keys(ENDS)) {
   })
 }
 
-/** Ends what clients leave behind in the place of a test: tap would keep each of them to the end of the file. */
+/** Ends clients in the place of a test, which would keep each of them to the end of the file. */
 class Leftovers implements Owner {
   readonly #ends: Array<() => unknown> = []
 
@@ -116,7 +116,7 @@ t.test(`${STORMS} storms of ${CLIENTS} clients leave nothing behind`, async (t) 
   const storm = async (): Promise<void> => {
     const owner = new Leftovers()
     for (let i = 0; i < CLIENTS;) {
-      // In waves, and each client at a moment of its own.
+      // Starts clients in waves, each of them with a moment of its own.
       const wave: Array<Promise<void>> = []
       for (let j = 0; j < 25; j++, i++) {
         wave.push(fault(new FaultyProxy(owner, app, log), moments[i % moments.length]!, ends[i % ends.length]!))
@@ -145,15 +145,15 @@ t.test(`${STORMS} storms of ${CLIENTS} clients leave nothing behind`, async (t) 
     }
     heap.push(process.memoryUsage().heapUsed)
     t.equal(after.tunnels, before.tunnels)
-    // Some of the storm before may still wait for the garbage collector.
+    // Compares with at most: sockets of the storm before may still wait for the garbage collector.
     t.ok(after.sockets <= before.sockets, `sockets: ${after.sockets} after ${before.sockets}`)
     t.strictSame(after.listeners, before.listeners)
     t.ok(more('timers') <= 0, `timers: ${after.timers} after ${before.timers}`)
-    // A moment and an end that leave one behind do so in each of their turns. V8 was seen to hold on to two.
+    // Allows for two, which V8 may hold on to: a moment and an end that leave one behind do so in each of their turns.
     t.ok(more('emitters') < Math.max(3, turns / 4), `emitters: ${after.emitters} after ${before.emitters}`)
     t.ok(more('objects') < 10 * turns * (i + 1), `objects: ${after.objects} after ${before.objects}`)
   }
-  // What V8 compiles meanwhile is part of it, and outweighs the rest in a short storm.
+  // Includes what V8 compiles meanwhile, which outweighs the rest in a short storm.
   const growth = (heap.at(-1)! - heap[0]!) / CLIENTS / STORMS
   const sizes = heap.map((bytes) => (bytes / 1e6).toFixed(2))
   t.ok(growth < (CLIENTS < 1_000 ? 10_000 : 300), `heap: ${sizes.join(', ')} MB`)

@@ -145,7 +145,7 @@ async function wrote (client: RawClient, text: string, emitter?: EventEmitter, e
   if (arrived !== undefined) await beforeItEnds(client.socket, arrived)
 }
 
-/** Waits for something that does not happen when a client meets a limit first. */
+/** Waits for an event, or for the end of a client that meets a limit before it. */
 async function beforeItEnds (socket: EventEmitter, event: Promise<unknown>): Promise<void> {
   await Promise.race([event, once(socket, 'close')])
 }
@@ -155,9 +155,9 @@ type End = (socket: net.Socket) => void
 export const ENDS: Record<string, End> = {
   RST: (socket) => { socket.resetAndDestroy() },
   FIN: (socket) => { socket.destroy() },
-  // It reads on: a client that is alive and does not read is slow, and no fault.
+  // Reads on: a client that is alive and does not read is slow, and no fault.
   'half-close': (socket) => { socket.end().resume() },
-  // It is there, and does nothing any more: it does not even close its side when the server has.
+  // Stays connected and does nothing any more: it does not even close its side when the server has.
   silence: (socket) => { socket.resume() }
 }
 
@@ -198,14 +198,14 @@ export class FaultyProxy extends Proxy {
 export async function startFaulty (t: Test, fastify: object = {}): Promise<FaultyProxy> {
   const { app, log } = await start(t, {
     fastify: { http: { headersTimeout: 200, connectionsCheckingInterval: 50 }, ...fastify },
-    // A small cache is full after the first clients, and grows no more.
+    // Keeps a small cache, which is full after the first clients and grows no more.
     prox: { ...PROX, ca: { store: new Map(), cacheSize: 10 }, timeouts: { firstByte: 200, handshake: 200, idle: 200 } }
   }, routes)
   return new FaultyProxy(t, app, log)
 }
 
 export async function fault (proxy: FaultyProxy, moment: string, end: string): Promise<void> {
-  // On a busy machine a client may meet a limit before its moment; that is a fault like any other.
+  // Ignores errors: on a busy machine a client may meet a limit before its moment, which is a fault like any other.
   await MOMENTS[moment]!(proxy).catch(() => {})
   const [socket] = proxy.sockets
   if (socket !== undefined) endOf(moment, end)(socket)

@@ -27,7 +27,7 @@ async function exchange (proxy: Proxy, pieces: Buffer[]): Promise<string> {
   let received = ''
   socket.setEncoding('latin1').on('data', (text: string) => { received += text })
   socket.on('error', () => {})
-  // Not with `once`: to be reset while it writes is a clean end as well.
+  // Waits without `once`, which rejects on an error: to be reset while it writes is a clean end as well.
   const closed = new Promise((resolve) => socket.once('close', resolve))
   const bound = setTimeout(() => socket.destroy(new Error('out of time')), BOUND)
   await once(socket, 'connect')

@@ -32,7 +32,7 @@ const FIRST_FRAMES: Record<string, Buffer[]> = {
   ]
 }
 
-/** By then the server has ended a request that has not arrived, `requestTimeout` being half of it. */
+/** How long an upload stays, in milliseconds: twice `requestTimeout`, by which the server has ended it. */
 const UPLOADED = 300
 
 const KILLERS: Record<string, Buffer[]> = {

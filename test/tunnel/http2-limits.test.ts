@@ -89,7 +89,7 @@ t.test('half a header section ends the session', async (t) => {
   const other = await h2(t, proxy, 'example.com:443')
   t.equal((await ask(other, { ':path': '/' })).status, 200)
   const client = await rawH2(proxy)
-  // HEADERS without END_HEADERS, and then CONTINUATION without end.
+  // Sends HEADERS without END_HEADERS, and then CONTINUATION without end.
   client.write(frame(HEADERS, END_STREAM, 1, Buffer.from([0x82])))
   const drip = setInterval(() => client.write(frame(CONTINUATION, 0, 1, Buffer.from('0001610162', 'hex'))), 20)
   t.teardown(() => clearInterval(drip))
@@ -149,7 +149,7 @@ t.test('silence ends a session', async (t) => {
     const session = await h2(t, proxy, 'example.com:443')
     const answer = ask(session, { ':path': '/' })
     await once(session, 'goaway')
-    // The client is asked for a sign of life again and again, and gives it.
+    // Waits while the client is asked for a sign of life again and again, and gives it.
     for (let signs = 0; signs < 3; signs++) await once(session, 'remoteSettings')
     release()
     t.equal((await answer).body.toString(), 'late')

@@ -118,7 +118,7 @@ t.test('alerts about certificates are refusals, others are not', async (t) => {
   const { proxy, failed } = await startRecorded(t)
   const alert = async (description: number): Promise<HandshakeFailed> => {
     const socket = (await proxy.tunnel('alert.test:443')).detach()
-    // The client's own messages after its ClientHello are replaced by the alert.
+    // Replaces the client's own messages after its ClientHello by the alert.
     let hello = true
     const carrier = new Duplex({
       read () {},

@@ -85,7 +85,7 @@ for (const version of VERSIONS) {
       const proxy = await start(t, { prox: { ...PROX, ca: { file: ca } } }, echo)
       const client = `openssl s_client -proxy 127.0.0.1:${proxy.port} -connect example.com:443 ` +
         `-servername example.com -CAfile ${ca} -verify_return_error -ign_eof ${turn} ${session} ${flag}`
-      // Its input is closed at once, which makes it wait for the ticket no longer than for the answer to a request.
+      // Closes its input at once, so that it waits for the ticket no longer than for the answer to a request.
       const { output } = await run('sh', ['-c', `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | ${client}`])
       t.match(output, expected)
       t.match(output, /https:\/\/example.com\//)

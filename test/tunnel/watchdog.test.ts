@@ -15,7 +15,7 @@ import type { TunnelClosed, TunnelEvent } from '../../types/events'
 const CLIENTS = 10
 const BODY = Buffer.alloc(20_000_000, 'content')
 
-/** A client, which has to be another process: it sends and resets while the server is busy. */
+/** A program that sends and resets while the server is busy, which takes another process. */
 const CLIENT = `
 const { once } = require('node:events'), net = require('node:net'), tls = require('node:tls')
 const [port, ca, alpn, bytes, inTunnel] = JSON.parse(process.argv[1])
