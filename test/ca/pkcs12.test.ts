@@ -32,7 +32,7 @@ t.test('OpenSSL reads the certificate and no key', { skip: have('openssl') }, as
   t.notMatch(text, 'PRIVATE KEY')
 })
 
-t.test('PKCS #12 is the same in every process', async (t) => {
+t.test('the bundle is the same in every process', async (t) => {
   const store = new Map<string, string>()
   const [one, two] = [await CertificateAuthority.load({ store }), await CertificateAuthority.load({ store })]
   t.same(one.pkcs12(), two.pkcs12())

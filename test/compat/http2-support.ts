@@ -20,6 +20,7 @@ import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
 import { acceptStream, http2Options, refuseStream } from '../../plugin/compat/http2-stream'
 import type { Accepted, Http2Limits } from '../../plugin/compat/http2-stream'
+import type { Http2Response } from '../../plugin/compat/http2-response'
 import { requestBlock } from '../support/http2-frames'
 
 /** The fields of `GET /` for `a.test` by http, and of the same with POST. */
@@ -148,6 +149,14 @@ export async function ask (
   await ended(stream)
   if (fields === undefined) throw new Error('closed without an answer')
   return { status: fields[':status']!, headers: fields, trailers, informational, body: content }
+}
+
+/** The answer to a request for `/` that a function gives to a raw response. */
+export async function answerOf (
+  t: Test, respond: (response: Http2Response) => void, method = 'GET'
+): Promise<Answer> {
+  const server = await listen(t, () => {}, { accepted: ({ response }) => respond(response) })
+  return await ask(await server.client(), { ':method': method })
 }
 
 /** Resolves when a stream has closed without an error. */
