@@ -143,7 +143,7 @@ t.test('without undici there is neither a dispatcher nor proxyFetch', async (t) 
   await t.rejects(app.proxyFetch('http://example.com/'), { code, message: /^proxyFetch\(\) needs undici/, cause })
 })
 
-t.test('a dispatcher and proxyFetch need a port', async (t) => {
+t.test('both need a port', async (t) => {
   const { app } = await create(t)
   await t.rejects(app.proxyFetch('http://example.com/'), { code: 'FST_PROX_NOT_LISTENING' })
   t.throws(() => app.proxyDispatcher(), { code: 'FST_PROX_NOT_LISTENING', message: /^proxyDispatcher\(\) needs/ })

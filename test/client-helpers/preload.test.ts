@@ -101,7 +101,7 @@ t.test('every agent comes to the proxy: the global ones, those of a program, tho
   t.strictSame(lines, urls.flatMap((url) => Array(4).fill(url)))
 })
 
-t.test("an agent, a socket or an address of the program's own stays", async (t) => {
+t.test('ways of its own stay', async (t) => {
   const proxy = await serve(t)
   const direct = createServer((request, response) => response.end(`direct ${request.url}`))
   const path = join(t.testdir(), 's')

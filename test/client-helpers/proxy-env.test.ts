@@ -180,7 +180,7 @@ t.test('options that are none are refused', async (t) => {
   refused({ caBundle: true }, /option caBundle takes 'system' or 'only', got true$/)
 })
 
-t.test('proxyEnv needs a port', async (t) => {
+t.test('it needs a port', async (t) => {
   const { app } = await create(t)
   const notListening = { code: 'FST_PROX_NOT_LISTENING', message: /^proxyEnv\(\) needs .* fastify.listen\(\)/ }
   t.throws(() => app.proxyEnv(), notListening)
