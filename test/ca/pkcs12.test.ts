@@ -7,7 +7,7 @@ import t from 'tap'
 import { CertificateAuthority } from '../../plugin/ca/authority'
 import { have } from './clients'
 
-t.test('node-forge reads one certificate and no key', async (t) => {
+t.test('for node-forge: one certificate and no key', async (t) => {
   for (const keyType of ['ec', 'rsa'] as const) {
     const authority = await CertificateAuthority.load({ store: new Map(), keyType, name: 'An example' })
     // Checks the MAC with the password.
@@ -21,7 +21,7 @@ t.test('node-forge reads one certificate and no key', async (t) => {
   }
 })
 
-t.test('OpenSSL reads the certificate and no key', { skip: have('openssl') }, async (t) => {
+t.test('for OpenSSL', { skip: have('openssl') }, async (t) => {
   const file = join(t.testdir(), 'ca.p12')
   const authority = await CertificateAuthority.load({ store: new Map() })
   writeFileSync(file, authority.pkcs12())
@@ -32,13 +32,13 @@ t.test('OpenSSL reads the certificate and no key', { skip: have('openssl') }, as
   t.notMatch(text, 'PRIVATE KEY')
 })
 
-t.test('the bundle is the same in every process', async (t) => {
+t.test('it is the same for every process', async (t) => {
   const store = new Map<string, string>()
   const [one, two] = [await CertificateAuthority.load({ store }), await CertificateAuthority.load({ store })]
   t.same(one.pkcs12(), two.pkcs12())
 })
 
-t.test('NSS imports the certificate', { skip: have('pk12util certutil') }, async (t) => {
+t.test('for NSS', { skip: have('pk12util certutil') }, async (t) => {
   const directory = t.testdir()
   const authority = await CertificateAuthority.load({ store: new Map(), name: 'Example' })
   writeFileSync(join(directory, 'ca.p12'), authority.pkcs12())
@@ -52,7 +52,7 @@ t.test('NSS imports the certificate', { skip: have('pk12util certutil') }, async
   )
 })
 
-t.test('GnuTLS reads the certificate', { skip: have('certtool') }, async (t) => {
+t.test('for GnuTLS', { skip: have('certtool') }, async (t) => {
   const file = join(t.testdir(), 'ca.p12')
   const authority = await CertificateAuthority.load({ store: new Map() })
   writeFileSync(file, authority.pkcs12())
@@ -62,7 +62,7 @@ t.test('GnuTLS reads the certificate', { skip: have('certtool') }, async (t) => 
   t.match(text, authority.certificatePem)
 })
 
-t.test('Java trusts the certificate', { skip: have('keytool') }, async (t) => {
+t.test('for Java', { skip: have('keytool') }, async (t) => {
   const file = join(t.testdir(), 'ca.p12')
   const authority = await CertificateAuthority.load({ store: new Map() })
   writeFileSync(file, authority.pkcs12())

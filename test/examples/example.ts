@@ -12,7 +12,7 @@ const ROOT = resolve(__dirname, '../..')
 
 export interface Example {
   readonly port: number
-  /** The lines that it printed when it had started. */
+  /** What it said when it had started. */
   readonly lines: string[]
   /** The directory that it runs in. */
   readonly directory: string
