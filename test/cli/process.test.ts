@@ -26,7 +26,7 @@ async function execute (file: string, ...args: string[]): Promise<Outcome> {
   })
 }
 
-t.test('compiled: done, failed, wrong arguments', async (t) => {
+t.test('the compiled command exits with 0, 1 and 2 for done, failed and wrong arguments', async (t) => {
   const directory = t.testdir()
   compileTo(directory)
   const command = join(directory, 'cli', 'fastify-prox.js')
@@ -47,7 +47,7 @@ t.test('compiled: done, failed, wrong arguments', async (t) => {
   )
 })
 
-t.test('from its source', async (t) => {
+t.test('the command runs from its source', async (t) => {
   t.match(
     await execute(process.execPath, ...process.execArgv, SOURCE, '--version'),
     { code: 0, stdout: /^\d+\.\d+\.\d+/, stderr: '' }

@@ -118,7 +118,7 @@ t.test('ways of its own stay', async (t) => {
   t.strictSame(lines, ['https://example.com/agent', 'direct /socket', 'direct null', 'direct /'])
 })
 
-t.test('credentials, and a proxy that speaks TLS', async (t) => {
+t.test('credentials come to a proxy that speaks TLS', async (t) => {
   const ca = await CertificateAuthority.load({ store: new Map() })
   const { key, cert } = await ca.issue('localhost')
   const validate = (...credentials: string[]): boolean => credentials.join(' ') === 'jane@home s:ü'

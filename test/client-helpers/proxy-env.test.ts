@@ -126,7 +126,7 @@ t.test('NODE_OPTIONS has names with blanks in quotes, which Node reads', async (
   t.equal(stdout, 'loaded\nprogram\n')
 })
 
-t.test('a program of the same machine uses it', async (t) => {
+t.test('a program of the same machine uses the variables', async (t) => {
   const proxy = await start(t, { prox: PROX }, (app) => {
     app.get('/prefix/*', async ({ url }) => ({ url }))
   })

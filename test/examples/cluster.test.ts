@@ -28,7 +28,7 @@ t.test('four processes have one CA, and each resumes the sessions of the others'
   const first = await visit()
   t.notOk(first.resumed)
   const pids = new Set([first.pid])
-  // Processes that are still starting get none of the first connections.
+  // Asks until every process has answered: those that are still starting get none of the first connections.
   for (let i = 0; i < 200 && pids.size < 4; i++) {
     const { pid, resumed } = await visit()
     t.ok(resumed, `resumed by ${pid}`)

@@ -26,7 +26,7 @@ export function examplePath (name: string): string {
   return join(ROOT, 'examples', name)
 }
 
-/** What a program needs, and nothing that the test runner gives its own. */
+/** The variables that a program needs, and none that the test runner sets for its own. */
 export function environment (more: Record<string, string> = {}): NodeJS.ProcessEnv {
   const { PATH, HOME, SystemRoot } = process.env
   return { PATH, HOME, SystemRoot, ...more }

@@ -19,7 +19,7 @@ export interface Behaviour {
   readonly body?: string
   /** What the host answers, once the head (and `body`) is there; `null` closes the connection. */
   readonly answer?: string | null
-  /** In one word or two, what happened. */
+  /** Says in a word or two what happened. */
   readonly observe: (seen: Seen) => string
 }
 
@@ -68,7 +68,7 @@ const json = '{"a" : 1.0, "b":[ ]}'
 const gzipped = gzipSync('ok').toString('latin1')
 const expires = 'Expires=Wed, 01 Jan 2020 00:00:00 GMT'
 
-/** What the host has to be asked for byte for byte. */
+/** Targets that have to reach the host byte for byte. */
 const PATHS = [
   '/a/../b', '/?next=../../c', '/./a/./b', '//a//b', '/a%2Fb', '/a%2fb', '/a|b', '/{a}^`"', '/?a=%', '/?a=%E9', '/?',
   '/a?b?c', '/a;b=c', '/%41%7e', '/a+b?c+d=%20', '/\\a'

@@ -25,7 +25,7 @@ async function hide (request: FastifyRequest, reply: FastifyReply): Promise<void
 /** Requests for `/a` by methods that the types of Fastify may not know. */
 const byMethod = (...methods: string[]) => methods.map((method) => ({ method: method as 'GET', url: '/a' }))
 
-/** As Fastify itself calls it, for its own handler. */
+/** Sets Fastify's own handler, by a call without arguments as Fastify itself makes it. */
 function setFastifysOwn (app: FastifyInstance): void {
   (app as unknown as { setNotFoundHandler: () => void }).setNotFoundHandler()
 }

@@ -97,7 +97,7 @@ export async function pair (
   }
 }
 
-/** What makes up an answer: not the date, and not what `note` tells better. */
+/** What two answers have to have in common: all but the date, and what was noted. */
 function answer ({ statusCode, headers, payload, trailers }: LightMyRequestResponse, noted: unknown[]): object {
   const { date, ...fields } = headers
   return { statusCode, headers: { ...fields }, payload, trailers, noted }

@@ -227,7 +227,7 @@ t.test('the not-found handler of a proxy app', async (t) => {
           v2.setNotFoundHandler(async (_request, reply) => reply.code(404).send('v2'))
         }, { prefix: '/v2/' })
       },
-      // Fastify takes this for its own handler; its types do not know.
+      // Sets Fastify's own handler, by a call without arguments that its types do not know.
       'plain.test': async (app: { setNotFoundHandler: Function }) => { app.setNotFoundHandler() },
       'full.test': async (app) => {
         app.setNotFoundHandler(() => { throw Object.assign(new Error('even so'), { statusCode: 410 }) })

@@ -144,7 +144,7 @@ t.test('credentials that are not ASCII are read as UTF-8, or else as Latin-1', a
   const proxy = await start(t, { prox: { resolver, onConnect } }, echo)
   const utf8 = basic('jürgen:größe')
   const latin1 = basic(Buffer.from('jürgen:größe', 'latin1'))
-  // Valid as UTF-8, and meant so by nobody.
+  // The user name alone would be valid UTF-8; the password is not, so both are read as Latin-1.
   const both = basic(Buffer.from('jÃ¼rgen:größe', 'latin1'))
   for (const [name, headers, readings] of [
     ['UTF-8', utf8, ['jürgen größe']],

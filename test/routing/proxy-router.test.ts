@@ -71,7 +71,7 @@ t.test('a request in absolute-form', async (t) => {
       ip: '127.0.0.1',
       headers: { host: 'example.com:8080' }
     })
-    // The oldest takes such a host apart at its first colon.
+    // The oldest Fastify splits such a host at its first colon.
     const ipv6 = { host: '[::1]', hostname: '[::1]', port: null, protocol: 'https' }
     if (!OLDEST) t.match(await tell(proxy, 'GET', 'https://[::1]/a'), ipv6)
     t.match(await tell(proxy, 'GET', 'wss://example.com/'), { protocol: 'https' })

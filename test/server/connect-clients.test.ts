@@ -10,7 +10,7 @@ import type { Test } from 'tap'
 import { create, Proxy, start } from '../support/proxy'
 import { jsonOf, RawClient } from '../support/raw'
 import { echo, PROX, until } from '../tunnel/support'
-import { connectionsOf, refusal } from './support'
+import { refusal } from './support'
 
 const CLOSE = { connection: 'close' }
 
@@ -22,7 +22,7 @@ t.test('a client that never ends its side after a refusal is not waited for', as
   t.equal((await client.response('CONNECT')).status, 403)
   client.write('more and more')
   await client.closed()
-  // It never ends its side, and learns with its next words that nobody listens.
+  // Goes on writing without ever ending its side, until it learns that nobody listens.
   socket.on('error', () => {})
   const words = setInterval(() => socket.write('more and more'), 50)
   t.teardown(() => clearInterval(words))
@@ -100,7 +100,7 @@ t.test('a client that leaves while a hook waits gets no tunnel, and leaves nothi
 
   const reset = await waitingClient()
   reset.socket.resetAndDestroy()
-  await until(async () => await connectionsOf(proxy) === 0)
+  await until(async () => await proxy.connections() === 0)
   release()
   t.match(await proxy.log.next(/left.test:443: the client left/), { level: 'info' })
 
@@ -111,7 +111,7 @@ t.test('a client that leaves while a hook waits gets no tunnel, and leaves nothi
     ended.socket.end()
     await told
     release()
-    await until(async () => await connectionsOf(proxy) === 0)
+    await until(async () => await proxy.connections() === 0)
     t.match(proxy.log.lines.at(-1), {
       level: 'debug',
       msg: 'tunnel to left.test:443 closed: closed by the client before it said what it wants'
@@ -167,6 +167,6 @@ t.test('an error of the socket before a tunnel opens does no harm', async (t) =>
   const client = await proxy.client()
   client.write('CONNECT reset.test:443 HTTP/1.1\r\nHost: a\r\n\r\n')
   client.socket.resetAndDestroy()
-  await until(async () => await connectionsOf(proxy) === 0)
+  await until(async () => await proxy.connections() === 0)
   t.equal((await refusal(proxy, 'a.test:443'))[0], 403)
 })

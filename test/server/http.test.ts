@@ -169,7 +169,7 @@ t.test('no more of a response is produced than its client reads', async (t) => {
     connection.write(`GET ${target('/')} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
     await once(connection.socket, 'data')
     connection.socket.pause()
-    // The kernel's buffers take a few megabytes; then nothing more may be produced, while the server answers others.
+    // Asks for other things meanwhile: the kernel's buffers take a few megabytes, then nothing more may be produced.
     for (let i = 0; i < 50; i++) await other.ask('GET', target('/ping'))
     t.ok(produced < total / 2, `${produced} of ${total} bytes were produced for a client that did not read`)
 

@@ -222,7 +222,7 @@ t.test('upgrades', async (t) => {
       'Connection: upgrade\r\nUpgrade: h2c\r\n\r\n' +
       'GET http://example.com/2 HTTP/1.1\r\nHost: a\r\n\r\n')
     t.match(await jsonOf(client.response()), { proxied: 'http://example.com/1' })
-    // Where Node decides about upgrades itself (22 to 26), it drops what came in the same piece as one that is ignored.
+    // Ends here where Node decides about upgrades itself (22 to 26): it drops what came together with an ignored one.
     if (knowsUpgradeCallback(proxy.app.server)) return
     t.match(await jsonOf(client.response()), { proxied: 'http://example.com/2' }, 'pipelined requests as well')
   })

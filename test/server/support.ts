@@ -10,8 +10,3 @@ export async function refusal (
   if (connection !== 'close' || await client.closed() !== '') throw new Error('the connection is not closed')
   return [status, JSON.parse(body).code]
 }
-
-/** How many connections the server of a proxy has. */
-export async function connectionsOf ({ app }: Proxy): Promise<number> {
-  return await new Promise((resolve) => app.server.getConnections((_err, count) => resolve(count)))
-}

@@ -128,6 +128,11 @@ export class Proxy {
   async get (url: string, headers?: Fields): Promise<RawResponse> {
     return await this.ask('GET', url, headers)
   }
+
+  /** How many connections the server has. */
+  async connections (): Promise<number> {
+    return await new Promise((resolve) => this.app.server.getConnections((_err, count) => resolve(count)))
+  }
 }
 
 /** TLS on a socket, up to the end of the handshake; rejects when the certificate is not good for the host. */

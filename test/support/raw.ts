@@ -16,10 +16,10 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import tls from 'node:tls'
-import type { Duplex } from 'node:stream'
+import { Duplex } from 'node:stream'
 import type { Test } from 'tap'
 
-/** Says when clients are to be gone: a test, as a rule. */
+/** Ends clients when it is done: a test, as a rule. */
 export type Owner = Pick<Test, 'teardown'>
 
 export interface RawResponse {
@@ -173,6 +173,17 @@ export class RawClient<Socket extends Duplex = Duplex> {
 /** The body of an answer, read as JSON. */
 export async function jsonOf (answer: Promise<RawResponse>): Promise<Record<string, unknown>> {
   return JSON.parse((await answer).body)
+}
+
+/** A stream that writes to another and reads nothing: TLS on it never gets an answer. */
+export function writeOnly (stream: { write: (bytes: Buffer) => unknown }): Duplex {
+  return new Duplex({
+    read () {},
+    write (bytes, _encoding, done) {
+      stream.write(bytes)
+      done()
+    }
+  })
 }
 
 /** A raw client on a connection of its own, with TLS if `secure` is given. */
