@@ -10,6 +10,7 @@ const ROOT = resolve(__dirname, '../..')
 
 export interface Example {
   readonly port: number
+  readonly pid: number
   /** What it said when it had started. */
   readonly lines: string[]
   /** The directory that it runs in. */
@@ -68,6 +69,7 @@ export async function startExample (t: Test, name: string, more: Record<string, 
   if (port === null) throw new Error(`${name} has not started: ${lines.join('\n')}${errors}`)
   return {
     port: Number(port[1]),
+    pid: child.pid!,
     lines,
     directory,
     ca: () => readFileSync(join(directory, 'ca/fastify-prox-ca.pem'), 'utf8'),
