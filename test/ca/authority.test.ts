@@ -8,7 +8,9 @@ import { serialize } from 'node:v8'
 import t from 'tap'
 import type { Test } from 'tap'
 import { CertificateAuthority } from '../../plugin/ca/authority'
-import type { CertificateAuthorityExpiring, CertificateAuthorityWarning, CertificateMinted, CertificateReused } from '../../types/ca'
+import type {
+  CertificateAuthorityExpiring, CertificateAuthorityWarning, CertificateMinted, CertificateReused
+} from '../../types/ca'
 import { rdn, selfSigned } from './bundles'
 import { handshake, serve } from './loopback'
 

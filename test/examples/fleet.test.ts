@@ -108,6 +108,14 @@ class Load {
   }
 }
 
+function isRunning (pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
 t.test('four processes, one CA, one command', { skip, timeout: 90_000 }, async (t) => {
   const redis = await startRedis(t)
   const settings = { REDIS_URL: redis, DRAIN: '500', CA_REFRESH: '100', TUNNELS_PER_CLIENT: String(LIMIT) }
@@ -196,6 +204,8 @@ t.test('four processes, one CA, one command', { skip, timeout: 90_000 }, async (
     const [victim, ...others] = kept
     process.kill(victim!.pid, 'SIGKILL')
     t.equal(await victim!.client.closed(), '')
+    // What it had accepted and not served ends with it; from now on it refuses.
+    while (isRunning(victim!.pid)) await pause(1)
     const load = new Load(fleet, 3)
     for (const { client, pid } of others) {
       if (pid !== victim!.pid) t.equal((await fleet.tell(client)).told.process, pid, 'its tunnel goes on')
