@@ -23,8 +23,12 @@ app.get('/health', async (_request, reply) => {
   if (draining) reply.code(503)
   return draining ? 'draining\n' : 'ok\n'
 })
-// Connections that are kept alive end behind their next response, and not in the middle of a request.
-app.addHook('onSend', async (_request, reply) => { if (draining) reply.header('connection', 'close') })
+// Connections that are kept alive end behind their next response, and not in the moment of a request.
+app.addHook('onSend', async ({ raw }, reply) => {
+  if (!draining) return
+  if (raw.httpVersionMajor === 2) raw.stream.session?.close()
+  else reply.header('connection', 'close')
+})
 app.all('/web/*', async ({ ip, proxy }) => {
   return { url: proxy?.url, client: ip, tunnel: proxy?.tunnel?.remoteAddress, process: process.pid }
 })

@@ -14,7 +14,7 @@ import { STORE_KEY } from '../../plugin/ca/storage'
 import type {
   CertificateAuthorityChanged, CertificateAuthorityOptions, CertificateAuthorityWarning, RotationStep
 } from '../../types/ca'
-import { authorityExtensions, ec, rdn, selfSigned, signed } from './bundles'
+import { authorityExtensions, ec, mkcertBundle, rdn, selfSigned, signed } from './bundles'
 import { handshake, serve } from './loopback'
 
 const HOST = 'www.example.com'
@@ -177,6 +177,21 @@ t.test('a file is rotated in one step, for its owner alone', async (t) => {
   t.equal(ca.certificates.length, 2)
   t.equal((await CertificateAuthority.load({ file })).certificates.length, 2, 'after a restart')
   t.notMatch(inspect(ca, { depth: 9, showHidden: true, getters: true }), /PRIVATE KEY/)
+})
+
+t.test('the two files of mkcert become one', async (t) => {
+  const { file } = mkcertBundle(t.testdir())
+  const warnings: CertificateAuthorityWarning[] = []
+  const ca = await CertificateAuthority.load({ file }, (warning) => warnings.push(warning))
+  await CertificateAuthority.rotate({ file }, 'announce')
+  await ca.refresh()
+  t.equal(ca.certificates.length, 2)
+  t.equal((statSync(file).mode & 0o777).toString(8), '600', 'it holds the key now')
+  await CertificateAuthority.rotate({ file }, 'switch')
+  await CertificateAuthority.rotate({ file }, 'drop')
+  await ca.refresh()
+  t.equal((await CertificateAuthority.load({ file })).fingerprint256, ca.fingerprint256)
+  t.strictSame(warnings.map(({ code }) => code), ['FST_PROX_CA_CHANGED', 'FST_PROX_CA_CHANGED'])
 })
 
 t.test('it is looked for periodically, until the authority is closed', async (t) => {

@@ -1,8 +1,10 @@
 /** A fleet of four processes behind HAProxy, as the example starts it. */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
+import http2 from 'node:http2'
 import net from 'node:net'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { setTimeout as pause } from 'node:timers/promises'
 import type tls from 'node:tls'
 import { promisify } from 'node:util'
@@ -68,7 +70,7 @@ class Fleet {
   }
 }
 
-/** Asks again and again, with a new tunnel for every three requests, and counts. */
+/** Asks again and again, with a new connection for every three requests, in three ways by turns, and counts. */
 class Load {
   requests = 0
   readonly failures: string[] = []
@@ -86,9 +88,9 @@ class Load {
   }
 
   async #run (fleet: Fleet, from: string): Promise<void> {
-    while (!this.#stopped) {
+    for (let turn = 0; !this.#stopped; turn++) {
       try {
-        await this.#visit(fleet, from)
+        await this.#visit(fleet, from, turn)
       } catch (err) {
         this.failures.push((err as Error).message)
       }
@@ -96,15 +98,30 @@ class Load {
     }
   }
 
-  async #visit (fleet: Fleet, from: string): Promise<void> {
-    const client = await fleet.tls(from)
+  async #visit (fleet: Fleet, from: string, turn: number): Promise<void> {
+    if (turn % 3 === 2) return await this.#visitByHttp2(fleet, from)
+    const client = turn % 3 === 0 ? await fleet.tls(from) : await fleet.connect(from)
     for (let i = 0; i < 3; i++) {
-      const { told, closes } = await fleet.tell(client)
-      this.requests++
-      this.processes.add(told.process)
+      const { told, closes } = await fleet.tell(client, turn % 3 === 0 ? '/' : `http://${HOST}/`)
+      this.#count(told)
       if (closes) break
     }
     client.socket.destroy()
+  }
+
+  async #visitByHttp2 (fleet: Fleet, from: string): Promise<void> {
+    const socket = (await fleet.tls(from, { ALPNProtocols: ['h2'] })).detach()
+    const session = http2.connect(`https://${HOST}`, { createConnection: () => socket })
+    session.on('error', () => {})
+    for (let i = 0; i < 3 && !session.closed; i++) {
+      this.#count(JSON.parse(await text(session.request({ ':path': '/' }))))
+    }
+    session.destroy()
+  }
+
+  #count (told: Told): void {
+    this.requests++
+    this.processes.add(told.process)
   }
 }
 

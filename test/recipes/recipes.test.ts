@@ -114,6 +114,10 @@ const RECIPES: Record<string, (t: Test, title: string) => Promise<void>> = {
     t.equal((await proxy.get('http://fastify-prox/health')).body, 'ok\n')
     const kept = await proxy.tls('a.test:443')
     t.equal((await kept.ask('GET', '/')).headers.connection, 'keep-alive')
+    const inner = await proxy.tls('c.test:443', { ALPNProtocols: ['h2'] })
+    const session = http2.connect('https://c.test', { createConnection: () => inner.detach() })
+    t.teardown(() => session.destroy())
+    await once(session, 'remoteSettings')
     const closed = new Promise((resolve) => app.server.once('close', resolve))
     const [onTerm] = process.listeners('SIGTERM').filter((listener) => !listeners.includes(listener))
     process.off('SIGTERM', onTerm!)
@@ -122,6 +126,10 @@ const RECIPES: Record<string, (t: Test, title: string) => Promise<void>> = {
     t.equal(await health(), 503)
     t.match(await kept.ask('GET', '/b'), { status: 200, headers: { connection: 'close' } })
     t.equal(await kept.closed(), '')
+    const goneAway = once(session, 'goaway')
+    const stream = session.request({ ':path': '/' })
+    t.match(JSON.parse(await text(stream)), { url: 'https://c.test/' })
+    await Promise.all([goneAway, once(session, 'close')])
     t.equal((await proxy.get('https://b.test/')).status, 200, 'what comes meanwhile is served')
     await closed
   },
