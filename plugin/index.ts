@@ -33,6 +33,7 @@ declare namespace fastifyProx {
   export type CertificateAuthorityOptions = types.CertificateAuthorityOptions
   export type CertificateAuthorityWarning = types.CertificateAuthorityWarning
   export type CertificateMinted = types.CertificateMinted
+  export type CertificateReused = types.CertificateReused
   export type CertificateStore = types.CertificateStore
   export type ConnectContext = types.ConnectContext
   export type DialTarget = types.DialTarget
@@ -75,6 +76,7 @@ declare namespace fastifyProx {
   export type TunnelEvent = types.TunnelEvent
   export type TunnelIntercepted = types.TunnelIntercepted
   export type TunnelOpened = types.TunnelOpened
+  export type TunnelRefused = types.TunnelRefused
   export type UpstreamProxy<Target = types.DialTarget> = types.UpstreamProxy<Target>
 }
 

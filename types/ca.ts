@@ -117,6 +117,13 @@ export interface CertificateMinted {
   readonly durationMs: number
 }
 
+/** Message of the diagnostics channel `fastify-prox:certificate:reused`: a kept certificate is served again. */
+export interface CertificateReused {
+  readonly names: readonly string[]
+  /** The host that was asked for. */
+  readonly host: string
+}
+
 /** A step of the change to a new CA: make a second one; have the other one of the two sign; take that away again. */
 export type RotationStep = 'announce' | 'switch' | 'drop'
 

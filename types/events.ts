@@ -16,6 +16,13 @@ export interface TunnelOpened extends TunnelEvent {
   readonly passed: boolean
 }
 
+/** The message of `fastify-prox:tunnel:refused`: a CONNECT is answered, and opens no tunnel. */
+export interface TunnelRefused extends TunnelEvent {
+  readonly statusCode: number
+  /** Of the error that was answered, `FST_PROX_…` or the application's own; `null`: a hook has answered. */
+  readonly code: string | null
+}
+
 /** The message of `fastify-prox:tunnel:intercepted`: a TLS handshake ended well. */
 export interface TunnelIntercepted extends TunnelEvent {
   /** The TLS server name (RFC 6066 3) that the client sent, or `null`. */

@@ -24,6 +24,7 @@ test('every option may be left out, and no other given', () => {
     tls: { minVersion: 'TLSv1.3' },
     keyLogFile: 'keys.log',
     onConnect: () => {},
+    proxyProtocol: { trusted: ['10.0.0.0/8', 'unix'], timeout: 1 },
     timeouts: { firstByte: 1, handshake: 2, idle: 3, passIdle: 4, close: 5 },
     limits: { tunnels: 1, tunnelsPerClient: Infinity },
     keepAliveMax: 5
@@ -122,6 +123,22 @@ test('onConnect answers nothing, a status or pass()', () => {
   ]
   expect(policies[0]!).type.toBe<fastifyProx.OnConnect>()
   expect<fastifyProx.OnConnect>().type.not.toBeAssignableFrom(() => 'no')
+})
+
+test('proxyProtocol takes a list of addresses', () => {
+  expect<Options['proxyProtocol']>().type.toBeAssignableFrom({ trusted: ['10.0.0.1'] as const })
+  expect<Options['proxyProtocol']>().type.not.toBeAssignableFrom({})
+  expect<Options['proxyProtocol']>().type.not.toBeAssignableFrom({ trusted: '10.0.0.1' })
+  expect<Options['proxyProtocol']>().type.not.toBeAssignableFrom(true)
+})
+
+test('a CA is rotated in steps, by a store that can replace', () => {
+  const store = { get: () => '', add: () => {}, set: () => {} }
+  expect(CertificateAuthority.rotate({ store }, 'announce')).type
+    .toBe<Promise<readonly fastifyProx.AuthorityCertificate[]>>()
+  expect(CertificateAuthority.rotate).type.not.toBeCallableWith({ store }, 'back')
+  expect(app.proxyCA.trustedPem).type.toBe<string>()
+  expect(app.proxyCA.refresh()).type.toBe<Promise<void>>()
 })
 
 test('pass takes the options of a connection, and nothing else', () => {

@@ -1,7 +1,7 @@
 /** Keeps leaves, has missing ones minted in the time-sliced queue, once for all who ask, and renews them in time. */
 import { channel } from 'node:diagnostics_channel'
 import { LRUCache } from 'lru-cache'
-import type { CertificateMinted, Leaf } from '../../types/ca'
+import type { CertificateMinted, CertificateReused, Leaf } from '../../types/ca'
 import { FST_PROX_LEAF_UNWANTED } from '../errors'
 import type { IssuedLeaf, LeafIssuer } from './leaf-issuer'
 import { normalizeHost } from './names'
@@ -17,6 +17,7 @@ const HOSTS_PER_LEAF = 8
 const QUEUE_LIMIT = 4096
 
 const minted = channel('fastify-prox:certificate:minted')
+const reused = channel('fastify-prox:certificate:reused')
 
 /** A leaf that waits in the queue. */
 interface Pending {
@@ -48,14 +49,14 @@ export class LeafCache {
   leaf (host: string, isWanted: () => boolean): Leaf | Promise<Leaf> {
     const known = this.#namesOf.get(host)
     const kept = known === undefined ? undefined : this.#validCached(known)
-    if (kept !== undefined) return kept
+    if (kept !== undefined) return publishReuse(kept, host)
     try {
       const canonical = normalizeHost(host)
       const names = known ?? this.#issuer.namesFor(canonical).join(' ')
       const shared = this.#validCached(names)
       if (shared === undefined) return this.#issueOnce(host, canonical, names, isWanted, known !== undefined)
       this.#namesOf.set(host, names)
-      return shared
+      return publishReuse(shared, host)
     } catch (err) {
       return Promise.reject(err)
     }
@@ -111,4 +112,12 @@ export class LeafCache {
     }
     return issued
   }
+}
+
+function publishReuse (leaf: Leaf, host: string): Leaf {
+  if (reused.hasSubscribers) {
+    const message: CertificateReused = { names: leaf.names, host }
+    reused.publish(message)
+  }
+  return leaf
 }

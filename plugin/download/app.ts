@@ -6,7 +6,7 @@ import { createHash, X509Certificate } from 'node:crypto'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { ProxyCredentials } from '../../types/options'
 import { UNKNOWN_ADDRESS, reachedAddress } from './address'
-import type { PublicCertificate } from './certificate'
+import type { TrustedCertificate, PublicCertificate } from './certificate'
 import { certificatePage } from './page'
 import { platformOf } from './platform'
 import { appleProfile } from './profile'
@@ -68,13 +68,15 @@ function addDownloads (app: App, { ca, host, credentialsOf = () => null }: Downl
     return send(reply, TEXT, environmentScript(ca, proxy, credentials))
   })
 
-  get(app, '/pem', (_request, reply) => sendFile(reply, 'application/x-x509-ca-cert', 'pem', ca.trustedPem))
+  get(app, '/pem', (_request, reply) => sendPem(reply, ca.trustedPem))
   get(app, '/cer', (_request, reply) => sendCer(reply, ca.certificateDer))
-  // One file of DER holds one certificate.
-  get(app, '/cer/2', (_request, reply) => {
+  // For those who take one certificate of a file: certutil, keytool, and everybody who reads DER.
+  const sendOther = (reply: FastifyReply, sendIt: (other: TrustedCertificate) => FastifyReply): FastifyReply => {
     const [, other] = ca.certificates
-    return other === undefined ? send(reply.code(404), TEXT, 'There is one certificate\n') : sendCer(reply, other.der)
-  })
+    return other === undefined ? send(reply.code(404), TEXT, 'There is one certificate\n') : sendIt(other)
+  }
+  get(app, '/pem/2', (_request, reply) => sendOther(reply, ({ pem }) => sendPem(reply, pem)))
+  get(app, '/cer/2', (_request, reply) => sendOther(reply, ({ der }) => sendCer(reply, der)))
   get(app, '/p12', (_request, reply) => sendFile(reply, 'application/x-pkcs12', 'p12', ca.pkcs12()))
   get(app, '/mobileconfig', (_request, reply) =>
     sendFile(reply, 'application/x-apple-aspen-config', 'mobileconfig', appleProfile(ca, host)))
@@ -89,6 +91,10 @@ async function keyHash (ca: PublicCertificate, host: string): Promise<string | n
     // The CA may not name this host, or has expired.
     return null
   }
+}
+
+function sendPem (reply: FastifyReply, pem: string): FastifyReply {
+  return sendFile(reply, 'application/x-x509-ca-cert', 'pem', pem)
 }
 
 function sendCer (reply: FastifyReply, der: Buffer): FastifyReply {

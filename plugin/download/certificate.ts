@@ -1,3 +1,12 @@
+/** One of several certificates. */
+export interface TrustedCertificate {
+  readonly name: string
+  readonly pem: string
+  readonly der: Buffer
+  readonly fingerprint256: string
+  readonly notAfter: Date
+}
+
 /** The public side of a certificate authority: all that the downloads see of it. It has no private key. */
 export interface PublicCertificate {
   /** Common name. */
@@ -8,12 +17,7 @@ export interface PublicCertificate {
   readonly fingerprint256: string
   readonly notAfter: Date
   /** Those to trust: the one that signs, which is that of the properties above, and one that will, or did until now. */
-  readonly certificates: ReadonlyArray<{
-    readonly name: string
-    readonly der: Buffer
-    readonly fingerprint256: string
-    readonly notAfter: Date
-  }>
+  readonly certificates: readonly TrustedCertificate[]
   /** All of them in one PEM text. */
   readonly trustedPem: string
   /** All of them in one PKCS#12 file (RFC 7292), without a key. */

@@ -1,7 +1,7 @@
 /** The page of the download host: whether the visitor trusts the CA, how to, and what that means. */
 import type { ProxyAddress } from './address'
 import { isReachable } from './address'
-import type { PublicCertificate } from './certificate'
+import type { PublicCertificate, TrustedCertificate } from './certificate'
 import { layout } from './html'
 import { installSection } from './install'
 import { isMobile } from './platform'
@@ -72,7 +72,9 @@ ${others.length === 0
     ? ''
     : markup`<h3 id="change">The CA is being changed: trust this one too</h3>
 <p>What the proxy signs now, by the one above, it will sign by another one soon, or did until a short time ago. The
-files below hold both, but for DER: <a href="/download/cer/2">the other one</a>.</p>
+files below hold both, but for DER. Some programs take the first certificate of a file alone (certutil, keytool
+-importcert): give them the other one by itself, as <a href="/download/pem/2">PEM</a> or
+<a href="/download/cer/2">DER</a>.</p>
 ${others}`}
 <ul class="files" id="files">
 <li><a href="/download/pem"><b>PEM</b><span>Linux, Firefox, most programs</span></a></li>
@@ -84,7 +86,7 @@ ${others}`}
 somebody gave it to them. The files hold the certificate alone, never the private key.</p>`
 }
 
-function facts ({ name, fingerprint256, notAfter }: PublicCertificate['certificates'][number]): Markup {
+function facts ({ name, fingerprint256, notAfter }: TrustedCertificate): Markup {
   return markup`<dl>
 <div><dt>Name</dt><dd>${name}</dd></div>
 <div><dt>SHA-256 fingerprint</dt><dd><code class="fingerprint">${fingerprint(fingerprint256)}</code></dd></div>

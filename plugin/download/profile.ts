@@ -1,6 +1,6 @@
 /** An Apple configuration profile with a "Certificates" payload for each CA certificate. */
 import { createHash } from 'node:crypto'
-import type { PublicCertificate } from './certificate'
+import type { PublicCertificate, TrustedCertificate } from './certificate'
 import type { Markup } from './text'
 import { markup } from './text'
 
@@ -43,7 +43,7 @@ ${ca.certificates.map((certificate) => payload(certificate, profile))}  </array>
 `.toString()
 }
 
-function payload ({ name, der }: PublicCertificate['certificates'][number], profile: string): Markup {
+function payload ({ name, der }: TrustedCertificate, profile: string): Markup {
   const uuid = stableUuid(der, 'certificate')
   return markup`    <dict>
       <key>PayloadType</key>

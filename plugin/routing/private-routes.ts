@@ -70,7 +70,9 @@ export class PrivateRoutes {
   }
 
   /** Adds a section with one route, of the plugin's own, where `routeTo` leads; hooks can tell it by `config`. */
-  addRoute (name: 'connect' | 'failure', options: Pick<RouteOptions, 'preParsing' | 'handler'>): PrivateSection {
+  addRoute (
+    name: 'connect' | 'failure', options: Pick<RouteOptions, 'preParsing' | 'onError' | 'onResponse' | 'handler'>
+  ): PrivateSection {
     const section: PrivateSection = { name, table: null, notFound: null, single: true }
     const fastify = this.#fastify
     fastify.register(async (child) => {

@@ -3,7 +3,8 @@
  * by the error handler, and its request id stands in the log lines of the tunnel that it opens.
  */
 import type { Socket } from 'node:net'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import type { TunnelRefused } from '../../types/events'
 import type { ConnectContext, ProxyCredentials, RawRequest } from '../../types/options'
 import {
   FST_PROX_BAD_AUTHORITY, FST_PROX_CLOSING, FST_PROX_CONNECT_WITH_CONTENT, FST_PROX_TOO_MANY_TUNNELS
@@ -13,6 +14,7 @@ import { stripHopByHop } from '../http/headers'
 import { parseAuthority, redactTarget } from '../http/target'
 import type { Authority } from '../http/target'
 import type { PrivateRoutes } from '../routing/private-routes'
+import { tunnelRefused } from '../tunnel/events'
 import type { PassDecision } from '../tunnel/pass'
 import type { Tunnel } from '../tunnel/tunnel'
 import type { TunnelRequest } from '../tunnel/tunnel'
@@ -44,7 +46,7 @@ export type RouteConnect = (raw: RawRequest, target: string, pending: PendingCon
 
 /** Adds the route, which no other request can reach. */
 export function addConnectRoute (fastify: FastifyInstance, routes: PrivateRoutes): RouteConnect {
-  const section = routes.addRoute('connect', { handler: openTunnel })
+  const section = routes.addRoute('connect', { handler: openTunnel, ...refusalHooks() })
   // Before the hooks that follow, which may take their time, and after the application's earlier ones.
   fastify.addHook('onRequest', (request, reply, done) => {
     const pending = request.raw.method === 'CONNECT' ? pendingConnects.get(request.raw) : undefined
@@ -57,6 +59,28 @@ export function addConnectRoute (fastify: FastifyInstance, routes: PrivateRoutes
   return (raw, target, pending) => {
     pendingConnects.set(raw, pending)
     routes.routeTo(section, raw, target)
+  }
+}
+
+type RefusalHooks = Required<Pick<RouteShorthandOptions, 'onError' | 'onResponse'>>
+
+/** Publish each CONNECT that is answered by a hook of the application, or by an error. */
+function refusalHooks (): RefusalHooks {
+  const codes = new WeakMap<RawRequest, string>()
+  return {
+    onError ({ raw }, _reply, { code }, done) {
+      if (typeof code === 'string') codes.set(raw, code)
+      done()
+    },
+    onResponse ({ raw, id, originalUrl: authority }, { statusCode }, done) {
+      // What opened a tunnel has been answered as well.
+      if (tunnelRefused.hasSubscribers && statusCode >= 300) {
+        const { remoteAddress } = raw.socket
+        const message: TunnelRefused = { id, authority, remoteAddress, statusCode, code: codes.get(raw) ?? null }
+        tunnelRefused.publish(message)
+      }
+      done()
+    }
   }
 }
 

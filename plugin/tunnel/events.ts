@@ -3,6 +3,8 @@ import { channel } from 'node:diagnostics_channel'
 
 /** A CONNECT was answered with 200: `TunnelEvent`. */
 export const tunnelOpened = channel('fastify-prox:tunnel:opened')
+/** A CONNECT was refused: `TunnelRefused`. */
+export const tunnelRefused = channel('fastify-prox:tunnel:refused')
 /** A TLS handshake ended well: `TunnelIntercepted`. */
 export const tunnelIntercepted = channel('fastify-prox:tunnel:intercepted')
 /** A tunnel ended, however it did: `TunnelClosed`. */

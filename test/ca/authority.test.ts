@@ -8,7 +8,9 @@ import { serialize } from 'node:v8'
 import t from 'tap'
 import type { Test } from 'tap'
 import { CertificateAuthority } from '../../plugin/ca/authority'
-import type { CertificateAuthorityExpiring, CertificateAuthorityWarning, CertificateMinted } from '../../types/ca'
+import type {
+  CertificateAuthorityExpiring, CertificateAuthorityWarning, CertificateMinted, CertificateReused
+} from '../../types/ca'
 import { rdn, selfSigned } from './bundles'
 import { handshake, serve } from './loopback'
 
@@ -29,6 +31,7 @@ function listen<T> (t: Test, channel: string): T[] {
 
 t.test('all who ask for a host at the same time share one mint', async (t) => {
   const minted = listen<CertificateMinted>(t, 'fastify-prox:certificate:minted')
+  const reused = listen<CertificateReused>(t, 'fastify-prox:certificate:reused')
   const authority = await memory()
   t.equal(authority.leaf('www.example.com'), authority.leaf('www.example.com'), 'one promise')
   const leaves = await Promise.all([
@@ -40,6 +43,8 @@ t.test('all who ask for a host at the same time share one mint', async (t) => {
   t.equal(await authority.leaf('m.example.com'), leaf, 'for another host that it covers, too')
   t.equal(await authority.secureContext('www.example.com'), leaf!.secureContext)
   t.equal(await authority.certificate('www.example.com'), leaf!.pem)
+  const hosts = ['api.example.com', 'm.example.com', 'www.example.com', 'www.example.com']
+  t.strictSame(reused, hosts.map((host) => ({ names: ['example.com', '*.example.com'], host })))
   t.equal(minted.length, 1)
   t.match(minted[0], { names: ['example.com', '*.example.com'], host: 'www.example.com', notAfter: leaf!.notAfter })
   t.equal(minted[0]!.serialNumber, new X509Certificate(leaf!.pem).serialNumber)

@@ -62,6 +62,23 @@ t.test('for GnuTLS', { skip: have('certtool') }, async (t) => {
   t.match(text, authority.certificatePem)
 })
 
+t.test('for Java and NSS while there are two', { skip: have('keytool pk12util certutil') }, async (t) => {
+  const file = join(t.testdir({ db: {} }), 'ca.p12')
+  const store = new Map<string, string>()
+  await CertificateAuthority.load({ store, name: 'Example' })
+  const [first, second] = await CertificateAuthority.rotate({ store, name: 'Another' }, 'announce')
+  writeFileSync(file, (await CertificateAuthority.load({ store })).pkcs12())
+  const list = execFileSync('keytool', ['-list', '-keystore', file], { encoding: 'utf8', input: '\n', stdio: 'pipe' })
+  t.match(list, first!.fingerprint256)
+  t.match(list, second!.fingerprint256)
+  const db = `sql:${join(file, '..', 'db')}`
+  execFileSync('certutil', ['-N', '-d', db, '--empty-password'])
+  execFileSync('pk12util', ['-i', file, '-d', db, '-W', ''], { stdio: 'pipe' })
+  const names = execFileSync('certutil', ['-L', '-d', db], { encoding: 'utf8' })
+  t.match(names, 'Example')
+  t.match(names, 'Another')
+})
+
 t.test('for Java', { skip: have('keytool') }, async (t) => {
   const file = join(t.testdir(), 'ca.p12')
   const authority = await CertificateAuthority.load({ store: new Map() })

@@ -1,7 +1,7 @@
 /** A CA is changed for another one while processes use it. */
 import { X509Certificate } from 'node:crypto'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
@@ -11,43 +11,18 @@ import { CertificateAuthority } from '../../plugin/ca/authority'
 import { readBlocks } from '../../plugin/ca/bundle'
 import { refreshPeriodically } from '../../plugin/ca/refresh'
 import { STORE_KEY } from '../../plugin/ca/storage'
-import type {
-  CertificateAuthorityChanged, CertificateAuthorityOptions, CertificateAuthorityWarning, RotationStep
-} from '../../types/ca'
-import { authorityExtensions, ec, rdn, selfSigned, signed } from './bundles'
+import type { CertificateAuthorityChanged, RotationStep } from '../../types/ca'
+import { pairOf, startChanging } from './changing'
 import { handshake, serve } from './loopback'
 
 const HOST = 'www.example.com'
-
-interface Changing {
-  readonly store: Map<string, string>
-  readonly ca: CertificateAuthority
-  readonly warnings: CertificateAuthorityWarning[]
-  /** Takes a step as somebody else, and has the authority look. */
-  step (step: RotationStep): Promise<void>
-}
-
-async function start (options: object = {}): Promise<Changing> {
-  const store = new Map<string, string>()
-  const warnings: CertificateAuthorityWarning[] = []
-  const ca = await CertificateAuthority.load({ store, ...options }, (warning) => warnings.push(warning))
-  return {
-    store,
-    ca,
-    warnings,
-    async step (step) {
-      await CertificateAuthority.rotate({ store }, step)
-      await ca.refresh()
-    }
-  }
-}
 
 function issuerOf (pem: string): string {
   return new X509Certificate(pem).issuer
 }
 
 t.test('announced, switched to, dropped: what signs and what clients should trust', async (t) => {
-  const { ca, step, warnings } = await start({ name: 'Example' })
+  const { ca, step, warnings } = await startChanging({ name: 'Example' })
   const { certificatePem: old, fingerprint256: oldFingerprint } = ca
   t.strictSame(ca.certificates.map(({ pem }) => pem), [old])
   t.equal(ca.trustedPem, old)
@@ -87,7 +62,7 @@ t.test('announced, switched to, dropped: what signs and what clients should trus
 })
 
 t.test('a switch is taken back by another one', async (t) => {
-  const { ca, step } = await start()
+  const { ca, step } = await startChanging()
   const { fingerprint256 } = ca
   await step('announce')
   await step('switch')
@@ -97,7 +72,7 @@ t.test('a switch is taken back by another one', async (t) => {
 })
 
 t.test('TLS: clients of the old one until the switch, of both after the announcement; tickets follow', async (t) => {
-  const { ca, store, step } = await start()
+  const { ca, store, step } = await startChanging()
   const other = await CertificateAuthority.load({ store }, () => {})
   const port = await serve(t, async () => await ca.secureContext(HOST))
   const client = { servername: HOST, ca: ca.certificatePem }
@@ -119,26 +94,6 @@ t.test('TLS: clients of the old one until the switch, of both after the announce
   t.ok((await handshake(port, { servername: HOST, ca: ca.trustedPem })).certificate)
 })
 
-t.test('the new one is as the one before, or as it is told', async (t) => {
-  const { store, ca } = await start({ name: 'x'.repeat(64), keyType: 'rsa', permit: ['.test'] })
-  await CertificateAuthority.rotate({ store }, 'announce')
-  await ca.refresh()
-  const [, { der, name }] = ca.certificates as [unknown, { der: Buffer, name: string }]
-  t.equal(name.length, 64)
-  t.equal(new X509Certificate(der).publicKey.asymmetricKeyType, 'rsa')
-  await CertificateAuthority.rotate({ store }, 'switch')
-  await ca.refresh()
-  await t.rejects(ca.certificate('example.com'), { code: 'FST_PROX_HOST_NOT_PERMITTED' })
-  await CertificateAuthority.rotate({ store }, 'drop')
-  const told: CertificateAuthorityOptions = { name: 'Told', keyType: 'ec', permit: ['example.com'] }
-  const [, next] = await CertificateAuthority.rotate({ store, ...told }, 'announce')
-  t.equal(next!.name, 'Told')
-  t.equal(new X509Certificate(next!.der).publicKey.asymmetricKeyType, 'ec')
-  await CertificateAuthority.rotate({ store }, 'switch')
-  await ca.refresh()
-  t.ok(await ca.certificate('example.com'))
-})
-
 t.test('steps that cannot be taken', async (t) => {
   const rotate = async (options: object, step: RotationStep): Promise<unknown> => {
     return await CertificateAuthority.rotate(options, step)
@@ -147,7 +102,7 @@ t.test('steps that cannot be taken', async (t) => {
   await t.rejects(rotate({ store: new Map() }, 'announce'), {
     code, message: /in the store cannot be rotated: there is none$/
   })
-  const { store } = await start()
+  const { store } = await startChanging()
   await t.rejects(rotate({ store }, 'switch'), { code, message: /there is no second one/ })
   await t.rejects(rotate({ store }, 'drop'), { code, message: /there is no second one/ })
   await rotate({ store }, 'announce')
@@ -161,11 +116,6 @@ t.test('steps that cannot be taken', async (t) => {
   const { key, cert } = pairOf(get())
   await t.rejects(rotate({ key, cert }, 'drop'), { code: 'FST_PROX_INVALID_OPTION' })
 })
-
-function pairOf (pem: string): { key: string, cert: string } {
-  const { keys: [key], certificates: [cert] } = readBlocks(pem)
-  return { key: key!, cert: cert! }
-}
 
 t.test('a file is rotated in one step, for its owner alone', async (t) => {
   const file = join(t.testdir(), 'ca.pem')
@@ -183,7 +133,7 @@ t.test('it is looked for periodically, until the authority is closed', async (t)
   // The process does not stay for an authority.
   const alive = setInterval(() => {}, 1_000)
   t.teardown(() => clearInterval(alive))
-  const { ca, store } = await start({ refresh: 10 })
+  const { ca, store } = await startChanging({ refresh: 10 })
   const { fingerprint256 } = ca
   const changes = new Promise((resolve) => {
     subscribe('fastify-prox:ca:changed', function once (message) {
@@ -199,7 +149,7 @@ t.test('it is looked for periodically, until the authority is closed', async (t)
   await new Promise((resolve) => setTimeout(resolve, 50))
   t.equal(asked, 0)
   t.equal(ca.fingerprint256, fingerprint256)
-  const never = await start({ refresh: 0 })
+  const never = await startChanging({ refresh: 0 })
   never.ca.close()
 })
 
@@ -226,7 +176,7 @@ t.test('an authority that nobody has any more is not looked for', async (t) => {
 })
 
 t.test('what the store has lost, or has broken, changes nothing, and is told once', async (t) => {
-  const { ca, store, warnings } = await start()
+  const { ca, store, warnings } = await startChanging()
   const { fingerprint256 } = ca
   const pem = store.get(STORE_KEY)!
   const broken: Array<[string | undefined, RegExp]> = [
@@ -255,46 +205,4 @@ t.test('what the store has lost, or has broken, changes nothing, and is told onc
   const own = await CertificateAuthority.load({ key, cert })
   await own.refresh()
   t.equal(own.fingerprint256, fingerprint256, 'a CA that was handed in has nowhere to be looked for')
-})
-
-t.test('a second authority of no use is left out with a warning, one without a certificate in silence', async (t) => {
-  const load = async (pem: string): Promise<[CertificateAuthority, CertificateAuthorityWarning[]]> => {
-    const warnings: CertificateAuthorityWarning[] = []
-    const file = join(t.testdirName, 'ca.pem')
-    writeFileSync(file, pem, { mode: 0o600 })
-    t.teardown(() => rmSync(file, { force: true }))
-    return [await CertificateAuthority.load({ file }, (warning) => warnings.push(warning)), warnings]
-  }
-  t.testdir()
-  const { store } = await start()
-  const pem = store.get(STORE_KEY)!
-  const ended = selfSigned({ days: -1 })
-  const [ca, warnings] = await load(pem + ended.key + ended.cert)
-  t.equal(ca.certificates.length, 1)
-  t.match(warnings, [{ code: 'FST_PROX_CA_LEFT_OUT', message: /valid from .* only/ }])
-  const { key } = pairOf((await start()).store.get(STORE_KEY)!)
-  for (const further of [key, key.replace(/M\w{9}/, 'AAAAAAAAAA')]) {
-    const [another, none] = await load(`${pem}\n${further}\n`)
-    t.equal(another.certificates.length, 1)
-    t.strictSame(none, [])
-  }
-  await t.rejects(load(`${key}\n${pem}`), { code: 'FST_PROX_CA_MISMATCH' }, 'the first key is the one that signs')
-})
-
-t.test('an intermediate keeps its chain', async (t) => {
-  const [rootKey, subject] = [ec(), [rdn('CN', 'root')]]
-  const root = selfSigned({ key: rootKey, subject })
-  const issuer = { key: rootKey, subject }
-  const { key, cert } = signed({ subject: [rdn('CN', 'intermediate')], extensions: authorityExtensions }, issuer)
-  const store = new Map([[STORE_KEY, key + cert + root.cert]])
-  const ca = await CertificateAuthority.load({ store }, () => {})
-  const before = readBlocks(await ca.certificate(HOST)).certificates.length
-  await CertificateAuthority.rotate({ store }, 'announce')
-  await ca.refresh()
-  t.equal(readBlocks(await ca.certificate(HOST)).certificates.length, before)
-  t.equal(before, 2)
-  await CertificateAuthority.rotate({ store }, 'switch')
-  await CertificateAuthority.rotate({ store }, 'switch')
-  await ca.refresh()
-  t.equal(readBlocks(await ca.certificate(HOST)).certificates.length, before)
 })

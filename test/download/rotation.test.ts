@@ -16,7 +16,7 @@ t.test('both certificates in every form, and one again in the end', async (t) =>
     await CertificateAuthority.rotate({ store }, name)
     await app.proxyCA.refresh()
   }
-  t.equal((await proxy.get(`${DOWNLOAD}/cer/2`)).status, 404)
+  for (const file of ['pem', 'cer']) t.equal((await proxy.get(`${DOWNLOAD}/${file}/2`)).status, 404)
   t.notMatch(await read(''), 'The CA is being changed')
   const env = app.proxyEnv()
   t.equal(readFileSync(env.NODE_EXTRA_CA_CERTS, 'utf8'), app.proxyCA.certificatePem)
@@ -27,6 +27,7 @@ t.test('both certificates in every form, and one again in the end', async (t) =>
   t.equal(await read('/pem'), signing!.pem + other!.pem)
   t.equal(new X509Certificate((await proxy.get(`${DOWNLOAD}/cer`)).bytes).fingerprint256, signing!.fingerprint256)
   t.equal(new X509Certificate((await proxy.get(`${DOWNLOAD}/cer/2`)).bytes).fingerprint256, other!.fingerprint256)
+  t.equal(await read('/pem/2'), other!.pem)
   const p12 = (await proxy.get(`${DOWNLOAD}/p12`)).bytes
   t.ok(p12.includes(signing!.der) && p12.includes(other!.der))
   const profile = await read('/mobileconfig')

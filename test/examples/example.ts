@@ -12,6 +12,7 @@ const ROOT = resolve(__dirname, '../..')
 
 export interface Example {
   readonly port: number
+  readonly pid: number
   /** What it said when it had started. */
   readonly lines: string[]
   /** The directory that it runs in. */
@@ -77,6 +78,7 @@ export async function startExample (
   if (port === null) throw new Error(`${name} has not started: ${lines.join('\n')}${errors}`)
   return {
     port: Number(port[1]),
+    pid: child.pid!,
     lines,
     directory,
     ca: () => readFileSync(join(directory, 'ca/fastify-prox-ca.pem'), 'utf8'),

@@ -103,6 +103,49 @@ const RECIPES: Record<string, (t: Test, title: string) => Promise<void>> = {
     }
   },
 
+  'Health checks, and closing without losing requests': async (t, title) => {
+    process.env.DRAIN = '100'
+    const listeners = process.listeners('SIGTERM')
+    const { app, proxy } = await run(t, title)
+    delete process.env.DRAIN
+    const health = async (): Promise<number> => (await (await proxy.client()).ask('GET', '/health')).status
+    t.equal(await health(), 200)
+    t.equal((await proxy.get('http://fastify-prox/health')).body, 'ok\n')
+    const kept = await proxy.tls('a.test:443')
+    t.equal((await kept.ask('GET', '/')).headers.connection, 'keep-alive')
+    const inner = await proxy.tls('c.test:443', { ALPNProtocols: ['h2'] })
+    const session = http2.connect('https://c.test', { createConnection: () => inner.detach() })
+    t.teardown(() => session.destroy())
+    await once(session, 'remoteSettings')
+    const closed = new Promise((resolve) => app.server.once('close', resolve))
+    const [onTerm] = process.listeners('SIGTERM').filter((listener) => !listeners.includes(listener))
+    process.off('SIGTERM', onTerm!)
+    const term = onTerm as unknown as () => void
+    term()
+    t.equal(await health(), 503)
+    t.match(await kept.ask('GET', '/b'), { status: 200, headers: { connection: 'close' } })
+    t.equal(await kept.closed(), '')
+    const goneAway = once(session, 'goaway')
+    const stream = session.request({ ':path': '/' })
+    t.match(JSON.parse(await text(stream)), { url: 'https://c.test/' })
+    await Promise.all([goneAway, once(session, 'close')])
+    t.equal((await proxy.get('https://b.test/')).status, 200, 'what comes meanwhile is served')
+    await closed
+  },
+
+  'Traces with OpenTelemetry': async (t, title) => {
+    const spans: Array<{ name: string, attributes: object }> = []
+    t.intercept(console, 'dir', { value: (span: typeof spans[number]) => { spans.push(span) } })
+    const { app, proxy } = await run(t, title)
+    t.equal((await proxy.get('https://example.com/a?b')).status, 200)
+    await app.close()
+    const requests = spans.filter(({ name }) => name === 'request').map(({ attributes }) => attributes)
+    t.match(requests, [
+      { 'http.request.method': 'CONNECT', 'url.path': 'example.com:443', 'http.response.status_code': 200 },
+      { 'http.request.method': 'GET', 'url.full': 'https://example.com/a?b', 'server.address': 'example.com' }
+    ])
+  },
+
   Docker: async (t, title) => {
     const file = join(mkdtempSync(join(tmpdir(), 'fastify-prox-recipe-')), 'ca.pem')
     process.env.CA_FILE = file
