@@ -1,4 +1,4 @@
-/** Records what a browser sees of the web to WARC files (`WARC=record`), and replays it, of a `DATE` if there is one. */
+/** Records what a browser sees of the web to WARC files (`WARC=record`), and replays it, of a `DATE` if one is set. */
 import { relative } from 'node:path'
 import websocket from '@fastify/websocket'
 import Fastify from 'fastify'
