@@ -13,7 +13,7 @@ export interface Answer {
   readonly reason: string
   readonly rawHeaders: string[]
   /** `null`: none. */
-  readonly body: Readable | null
+  readonly body: Readable | Buffer | null
 }
 
 export interface AnswerOptions {
@@ -41,7 +41,7 @@ export async function answerOf (archived: Archived, { method, headers, more, aga
 
   const codings = decodable(valuesOf(given, 'content-encoding').join(',')) ?? []
   if (part === null && !codings.every((coding) => accepts(headers['accept-encoding'], coding))) {
-    const decoded = pipeline([bodyOf(archived), ...decodersOf(codings)], () => {}) as unknown as Readable
+    const decoded = pipeline([streamOf(archived), ...decodersOf(codings)], () => {}) as unknown as Readable
     return { ...own, rawHeaders: without(rawHeaders, 'content-encoding'), body: decoded }
   }
 
@@ -93,7 +93,13 @@ async function measure (open: () => Promise<Archived | null>): Promise<number | 
   return size
 }
 
-function bodyOf (archived: Archived, skipped = 0, length = Infinity): Readable {
+function bodyOf (archived: Archived, skipped = 0, length = Infinity): Readable | Buffer {
+  if (archived.bytes === null) return streamOf(archived, skipped, length)
+  archived.close()
+  return archived.bytes.subarray(skipped, skipped + length)
+}
+
+function streamOf (archived: Archived, skipped = 0, length = Infinity): Readable {
   const body = Readable.from(slice(archived.content(), skipped, length), { objectMode: false })
   // Whoever leaves before the first byte has begun nothing that could be ended.
   body.once('close', () => { archived.close() })

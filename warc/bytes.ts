@@ -68,6 +68,11 @@ export class ByteReader {
     }
   }
 
+  /** So many bytes, if they have come; `null`: not yet. */
+  takeNow (size: number): Buffer | null {
+    return size <= this.#buffer.length ? this.#take(size) : null
+  }
+
   /** @returns whether there were so many bytes */
   async skip (size: number): Promise<boolean> {
     let left = size

@@ -11,6 +11,8 @@ export interface Archived {
   /** `null`: the record has none; it is a file, with a type. */
   readonly head: ResponseHead | null
   readonly contentType: string | null
+  /** The content, where it is in memory already. */
+  readonly bytes: Buffer | null
   /** Bytes of the content; `null`: in chunks, and not known. */
   readonly size: number | null
   /** The content, less transfer coding; once. */
@@ -63,13 +65,16 @@ async function openRecord ({ file, offset, length }: Located): Promise<Opened | 
 function archived ({ reader, record, head, rest }: Opened, shown: ResponseHead | null): Archived {
   const codings = valuesOf(head?.rawHeaders ?? [], 'transfer-encoding')
   const chunked = codings.some((coding) => /chunked/i.test(coding))
+  const bytes = chunked ? null : reader.takeNow(rest)
   return {
     head: shown,
     contentType: record.fields.get('content-type') ?? null,
+    bytes,
     size: chunked ? null : rest,
     content: async function * () {
       try {
-        if (chunked) yield * withoutChunks(reader, rest)
+        if (bytes !== null) yield bytes
+        else if (chunked) yield * withoutChunks(reader, rest)
         else yield * exactly(reader, rest)
       } finally {
         await reader.close()

@@ -2,18 +2,18 @@
 import { createHash } from 'node:crypto'
 import type { Hash } from 'node:crypto'
 
-const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+const ALPHABET = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567')
 
 export function base32 (bytes: Buffer): string {
-  let text = ''
-  let bits = 0
-  let value = 0
+  const text = Buffer.allocUnsafe(Math.ceil(bytes.length * 8 / 5))
+  let [at, bits, value] = [0, 0, 0]
   for (const byte of bytes) {
     value = (value << 8) | byte
-    for (bits += 8; bits >= 5; bits -= 5) text += ALPHABET[(value >>> (bits - 5)) & 31]
+    for (bits += 8; bits >= 5; bits -= 5) text[at++] = ALPHABET[(value >>> (bits - 5)) & 31]!
     value &= (1 << bits) - 1
   }
-  return bits === 0 ? text : text + ALPHABET[(value << (5 - bits)) & 31]
+  if (bits > 0) text[at] = ALPHABET[(value << (5 - bits)) & 31]!
+  return text.toString('latin1')
 }
 
 export function startDigest (): Hash {

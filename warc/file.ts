@@ -6,14 +6,14 @@ import type { FileHandle } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { createGunzip, gunzip } from 'node:zlib'
+import { createGunzip, gunzipSync } from 'node:zlib'
 import { isGzip } from './members'
 
 const READ_SIZE = 64 * 1024
 
 /** Bytes of a compressed record that is read at once, and of what it holds. */
-const AT_ONCE = 64 * 1024
-const AT_ONCE_UNPACKED = 1024 * 1024
+const AT_ONCE = 32 * 1024
+const AT_ONCE_UNPACKED = 256 * 1024
 
 export class WarcFile {
   readonly path: string
@@ -64,7 +64,7 @@ export class WarcFile {
     if (!this.compressed) return this.chunks(offset, length)
     if (length !== null && length <= AT_ONCE) {
       const { bytesRead, buffer } = await this.handle.read(Buffer.allocUnsafe(length), 0, length, offset)
-      const content = await unpackAtOnce(buffer.subarray(0, bytesRead))
+      const content = unpackAtOnce(buffer.subarray(0, bytesRead))
       if (content !== null) return [content]
     }
     return this.#decompressed(offset, length)
@@ -99,8 +99,10 @@ export class WarcFile {
 }
 
 /** `null`: it is larger, or broken, which is told of when it is read piece by piece. */
-async function unpackAtOnce (member: Buffer): Promise<Buffer | null> {
-  return await new Promise((resolve) => {
-    gunzip(member, { maxOutputLength: AT_ONCE_UNPACKED }, (err, content) => resolve(err === null ? content : null))
-  })
+function unpackAtOnce (member: Buffer): Buffer | null {
+  try {
+    return gunzipSync(member, { maxOutputLength: AT_ONCE_UNPACKED })
+  } catch {
+    return null
+  }
 }

@@ -1,7 +1,7 @@
 /** Compresses records, each to a gzip member of its own, so that one can be read without those before it. */
 import type { FileHandle } from 'node:fs/promises'
 import { promisify } from 'node:util'
-import { createGzip, gzip } from 'node:zlib'
+import { createGzip, gzip, gzipSync } from 'node:zlib'
 import type { Block } from './spool'
 
 const compress = promisify(gzip)
@@ -12,6 +12,14 @@ const END = Buffer.from('\r\n\r\n')
 const READ_SIZE = 64 * 1024
 
 type Content = Omit<Block, 'blockDigest' | 'payloadDigest'>
+
+/** What is small needs no large tables, whose making would take longer than their use. */
+const SMALL = { memLevel: 6 }
+
+/** The member of a record that is small, and in memory. */
+export function memberOf (head: Buffer, { head: messageHead, chunks }: Pick<Content, 'head' | 'chunks'>): Buffer {
+  return gzipSync(Buffer.concat([head, messageHead, ...chunks, END]), SMALL)
+}
 
 /** Bytes of the body of a record, which may be in a file. */
 async function * partsOf ({ chunks, file, size }: Content): AsyncGenerator<Buffer> {

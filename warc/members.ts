@@ -1,9 +1,16 @@
 /** Goes through a gzip file member by member (RFC 1952), and tells where each one is. */
 import type { FileHandle } from 'node:fs/promises'
-import { createInflateRaw } from 'node:zlib'
+import { createInflateRaw, inflateRawSync } from 'node:zlib'
 import type { InflateRaw } from 'node:zlib'
 
 const READ_SIZE = 64 * 1024
+
+/** Bytes that are read ahead, for members that are small. */
+const WINDOW = 1024 * 1024
+
+/** Bytes of a member that is decompressed at once, and of its content. */
+const AT_ONCE = 64 * 1024
+const AT_ONCE_CONTENT = 1024 * 1024
 
 /** Bytes of the check and the length behind the content. */
 const TRAILER = 8
@@ -11,19 +18,23 @@ const TRAILER = 8
 /** Flags of the header. */
 const [HAS_CHECK, HAS_EXTRA, HAS_NAME, HAS_COMMENT] = [2, 4, 8, 16]
 
-export class Member {
-  readonly offset: number
+/** The content of a member, and where the next member is, which is known when the content has been read. */
+export interface Member {
+  content (): AsyncIterable<Buffer> | Iterable<Buffer>
+  readonly end: number
+}
+
+/** One that is decompressed piece by piece. */
+class LargeMember implements Member {
   readonly #handle: FileHandle
   readonly #begin: number
   #end: number | null = null
 
-  constructor (handle: FileHandle, offset: number, begin: number) {
+  constructor (handle: FileHandle, begin: number) {
     this.#handle = handle
-    this.offset = offset
     this.#begin = begin
   }
 
-  /** Where the next one is; known when the content has been read. */
   get end (): number {
     return this.#end!
   }
@@ -56,11 +67,41 @@ export class Member {
   }
 }
 
-/** The member at an offset; `null`: there is none. */
-export async function memberAt (handle: FileHandle, offset: number): Promise<Member | null> {
-  const { bytesRead, buffer } = await handle.read(Buffer.alloc(READ_SIZE), 0, READ_SIZE, offset)
-  const header = headerLength(buffer.subarray(0, bytesRead))
-  return header === null ? null : new Member(handle, offset, offset + header)
+/** Finds the members of a file, one after the other. */
+export class Members {
+  readonly #handle: FileHandle
+  #window = Buffer.alloc(0)
+  #start = 0
+
+  constructor (handle: FileHandle) {
+    this.#handle = handle
+  }
+
+  /** The member at an offset; `null`: there is none. */
+  async at (offset: number): Promise<Member | null> {
+    if (offset + AT_ONCE > this.#start + this.#window.length) {
+      const { bytesRead, buffer } = await this.#handle.read(Buffer.allocUnsafe(WINDOW), 0, WINDOW, offset)
+      this.#window = buffer.subarray(0, bytesRead)
+      this.#start = offset
+    }
+    const bytes = this.#window.subarray(offset - this.#start)
+    const header = headerLength(bytes)
+    if (header === null) return null
+    return smallMember(bytes.subarray(header, header + AT_ONCE), offset + header) ??
+      new LargeMember(this.#handle, offset + header)
+  }
+}
+
+/** `null`: it is larger, or broken, which is told of when it is read piece by piece. */
+function smallMember (bytes: Buffer, begin: number): Member | null {
+  try {
+    // With `info`, it tells how much of what it was given it has taken.
+    const { buffer, engine } = inflateRawSync(bytes, { info: true, maxOutputLength: AT_ONCE_CONTENT }) as unknown as
+      { buffer: Buffer, engine: InflateRaw }
+    return { content: () => [buffer], end: begin + engine.bytesWritten + TRAILER }
+  } catch {
+    return null
+  }
 }
 
 export function isGzip (bytes: Buffer): boolean {

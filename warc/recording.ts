@@ -17,6 +17,9 @@ interface Original {
 /** How many digests are remembered. */
 const REMEMBERED = 50_000
 
+/** Bytes of an exchange that is written at once. */
+const SMALL = 32 * 1024
+
 /** Bytes in memory that wait to be written, above which bodies wait. */
 const HIGH_WATER_MARK = 32 * 1024 * 1024
 
@@ -63,6 +66,14 @@ export class Recording {
 
   #enqueue ({ request }: Exchange, captured: Captured): void {
     const inMemory = sizeInMemory(captured)
+    if (this.#waiting === 0 && isSmall(captured)) {
+      try {
+        if (this.#writer.appendNow(this.#recordsOf(captured))) return this.#remember(captured)
+      } catch (err) {
+        request.log.error({ err }, 'fastify-prox: an exchange could not be recorded')
+        return
+      }
+    }
     this.#waiting += inMemory
     this.#queue = this.#queue.then(async () => {
       try {
@@ -125,4 +136,8 @@ function refersTo ({ id, uri, date }: Original): Fields {
 
 function sizeInMemory ({ request, response }: Captured): number {
   return [request, response].reduce((sum, { head, size, file }) => sum + head.length + (file === null ? size : 0), 0)
+}
+
+function isSmall ({ request, response }: Captured): boolean {
+  return request.size + response.size <= SMALL
 }

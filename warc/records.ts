@@ -22,9 +22,10 @@ export function recordHead (type: string, length: number, fields: Fields): Buffe
   return Buffer.from(`${text}Content-Length: ${length}\r\n\r\n`)
 }
 
-export function requestHead ({ method, path, rawHeaders }: ExchangeRequest, authority: string): Buffer {
+export function requestHead ({ method, url, path, rawHeaders }: ExchangeRequest): Buffer {
   // HTTP/2 names the host in `:authority`.
-  const host = rawHeaders.some((name, i) => i % 2 === 0 && name.toLowerCase() === 'host') ? [] : ['Host', authority]
+  const named = rawHeaders.some((name, i) => i % 2 === 0 && name.toLowerCase() === 'host')
+  const host = named ? [] : ['Host', new URL(url).host]
   return messageHead(`${method} ${path} HTTP/1.1`, [...host, ...rawHeaders])
 }
 

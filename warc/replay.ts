@@ -18,6 +18,9 @@ import { targetUri } from './records'
 /** Bytes of a request whose content is compared. */
 const CONTENT_LIMIT = 64 * 1024 * 1024
 
+/** Milliseconds for indexes at the start. */
+const PATIENCE = 4_000
+
 /** Captures of the host that an answer names, when there is none of the URL. */
 const OTHERS = 10
 
@@ -29,21 +32,36 @@ export const replay: FastifyPluginAsync<WarcReplayOptions> = async (app, options
   checkReplayOptions(options)
   const { files, index, date } = options
   const warn = (message: string): void => app.log.warn(`fastify-prox: ${message}`)
-  const archive = await Archive.open({ files, index, warn })
-  app.addHook('onClose', async () => await archive.close())
+  const opening = Archive.open({ files, index, warn })
+  app.addHook('onClose', async () => await opening.then(async (archive) => await archive.close(), () => {}))
+  await inTime(opening, () => {
+    warn('indexes of large files are being made; fastify-prox warc index writes them, so that they are there at once')
+    opening.catch((err: unknown) => app.log.error({ err }, 'fastify-prox: the archive cannot be replayed'))
+  })
   const preferred = date === undefined ? null : new Date(date).getTime()
 
   // Compared as it is: nothing is parsed.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
-    send(reply, await find(archive, request, preferred))
+    send(reply, await find(await opening, request, preferred))
   // Content without a type is for the client to guess; Fastify gives streams one.
   app.addHook('onSend', async (_request, reply) => { if (untyped.has(reply)) reply.removeHeader('content-type') })
   for (const method of app.supportedMethods) {
     // What the application answers itself is its own.
     if (app.hasRoute({ method, url: `${app.prefix}/*` })) continue
     app.route({ method, url: '/*', exposeHeadRoute: false, handler })
+  }
+}
+
+/** Waits for an archive, but not so long that Fastify would give up; requests wait for the rest. */
+async function inTime (opening: Promise<Archive>, late: () => void): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const patience = new Promise<'late'>((resolve) => { timer = setTimeout(resolve, PATIENCE, 'late') })
+  try {
+    if (await Promise.race([opening, patience]) === 'late') late()
+  } finally {
+    clearTimeout(timer)
   }
 }
 

@@ -1,7 +1,8 @@
 /** Goes through the records of a WARC file from its beginning, and tells where each one is. */
 import { ByteReader } from './bytes'
+import { digestOf, startDigest } from './digest'
 import type { WarcFile } from './file'
-import { memberAt } from './members'
+import { Members } from './members'
 import { readRecordHead, readResponseHead } from './record'
 import type { RecordHead, ResponseHead } from './record'
 
@@ -11,6 +12,8 @@ export interface Scanned extends RecordHead {
   readonly size: number
   /** The response of HTTP in the record. */
   readonly http: ResponseHead | null
+  /** The request of HTTP in the record: its method, and the digest of its content, if it has any. */
+  readonly request: { readonly method: string, readonly digest: string | null } | null
 }
 
 /** A file that has several records in one gzip member. */
@@ -27,8 +30,9 @@ export async function * scan (file: WarcFile, torn: (offset: number) => void): A
 
 async function * scanMembers (file: WarcFile, torn: (offset: number) => void): AsyncGenerator<Scanned> {
   const { size: fileSize } = await file.handle.stat()
+  const members = new Members(file.handle)
   for (let offset = 0; offset < fileSize;) {
-    const member = await memberAt(file.handle, offset)
+    const member = await members.at(offset)
     if (member === null) return torn(offset)
     const reader = new ByteReader(member.content())
     let record: Omit<Scanned, 'offset' | 'size'> | null = null
@@ -41,7 +45,7 @@ async function * scanMembers (file: WarcFile, torn: (offset: number) => void): A
     } finally {
       await reader.close()
     }
-    if (record === null) return torn(offset)
+    if (record === null || member.end > fileSize) return torn(offset)
     yield { ...record, offset, size: member.end - offset }
     offset = member.end
   }
@@ -63,11 +67,23 @@ async function readRecord (reader: ByteReader): Promise<Omit<Scanned, 'offset' |
   const head = await readRecordHead(reader)
   if (head === null) return null
   const begin = reader.position
-  const http = hasResponse(head) ? await readResponseHead(reader, head.length) : null
+  const isHttp = /^application\/http\b/i.test(head.fields.get('content-type') ?? '')
+  const hasResponse = isHttp && (head.type === 'response' || head.type === 'revisit')
+  const http = hasResponse ? await readResponseHead(reader, head.length) : null
+  const request = isHttp && head.type === 'request' ? await readRequest(reader, head) : null
   const rest = head.length - (reader.position - begin)
-  return await reader.skip(rest) ? { ...head, http } : null
+  return await reader.skip(rest) ? { ...head, http, request } : null
 }
 
-function hasResponse ({ type, fields }: RecordHead): boolean {
-  return (type === 'response' || type === 'revisit') && /^application\/http\b/i.test(fields.get('content-type') ?? '')
+async function readRequest (reader: ByteReader, { fields, length }: RecordHead): Promise<Scanned['request']> {
+  const begin = reader.position
+  const bytes = await reader.head(length)
+  const method = bytes === null ? undefined : /^[!#$%&'*+.^_`|~\w-]+(?= )/.exec(bytes.toString('latin1'))?.[0]
+  if (method === undefined) return null
+  const rest = length - (reader.position - begin)
+  const given = fields.get('warc-payload-digest')
+  if (rest === 0 || given !== undefined) return { method, digest: rest === 0 ? null : given! }
+  const hash = startDigest()
+  for await (const part of reader.take(rest)) hash.update(part)
+  return { method, digest: digestOf(hash) }
 }

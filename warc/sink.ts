@@ -56,7 +56,7 @@ export class WarcSink implements ExchangeSink {
   request (request: ExchangeRequest, connection: ExchangeConnection): void {
     this.#connection = connectionFields(connection)
     this.#announced = announcedLength(request.rawHeaders)
-    this.#request = new Spool(this.#directory, requestHead(request, new URL(this.#exchange.url).host))
+    this.#request = new Spool(this.#directory, requestHead(request))
   }
 
   requestData (chunk: Buffer): void | Promise<void> {

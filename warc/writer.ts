@@ -3,12 +3,13 @@
  * whole records only: what cannot be written is taken away again.
  */
 import { randomBytes } from 'node:crypto'
+import { ftruncateSync, writeSync } from 'node:fs'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FST_PROX_WARC_NOT_WRITABLE, reasonOf } from '../plugin/errors'
 import { startDigest, digestOf } from './digest'
-import { writeMember } from './gzip'
+import { memberOf, writeMember } from './gzip'
 import { newRecordId, recordHead } from './records'
 import type { Fields } from './records'
 import type { Block } from './spool'
@@ -68,12 +69,34 @@ export class Writer {
     const file = (this.#file ??= await this.#begin())
     const before = file.size
     try {
-      for (const record of records) file.size += await writeRecord(file.handle, record, file.infoId)
+      for (const record of records) {
+        file.size += await writeMember(file.handle, headOf(record, file.infoId), contentOf(record))
+      }
       file.records += records.length
     } catch (err) {
       await this.#takeBack(file, before)
       throw err
     }
+  }
+
+  /**
+   * The same at once, for records that are small: those of an exchange that has ended are not lost any more.
+   * @returns whether there is a file that takes them
+   */
+  appendNow (records: readonly WarcRecord[]): boolean {
+    const file = this.#file
+    if (file === null || file.size >= this.#options.rotate) return false
+    const members = Buffer.concat(records.map((record) => memberOf(headOf(record, file.infoId), contentOf(record))))
+    const { fd } = file.handle
+    try {
+      for (let written = 0; written < members.length;) written += writeSync(fd, members, written)
+    } catch (err) {
+      this.#takeBackNow(file)
+      throw err
+    }
+    file.size += members.length
+    file.records += records.length
+    return true
   }
 
   /** Finishes the file: it gets its name, or is removed if nothing was recorded. */
@@ -115,25 +138,36 @@ export class Writer {
       await file.handle.truncate(size)
       file.size = size
     } catch {
-      this.#file = null
-      await file.handle.close().catch(() => {})
+      this.#leave(file)
     }
+  }
+
+  #takeBackNow (file: OpenFile): void {
+    try {
+      ftruncateSync(file.handle.fd, file.size)
+    } catch {
+      this.#leave(file)
+    }
+  }
+
+  #leave ({ handle }: OpenFile): void {
+    this.#file = null
+    handle.close().catch(() => {})
   }
 }
 
-async function writeRecord (
-  output: FileHandle, { type, fields, block, headOnly = false }: WarcRecord, infoId: string
-): Promise<number> {
-  const { head, blockDigest, payloadDigest } = block
-  const size = headOnly ? 0 : block.size
-  const all: Fields = [
+function headOf ({ type, fields, block, headOnly = false }: WarcRecord, infoId: string): Buffer {
+  const { head, size, blockDigest, payloadDigest } = block
+  return recordHead(type, head.length + (headOnly ? 0 : size), [
     ...fields,
     ['WARC-Warcinfo-ID', infoId],
     ['WARC-Block-Digest', headOnly ? digestOf(startDigest().update(head)) : blockDigest],
     ['WARC-Payload-Digest', payloadDigest]
-  ]
-  const written = headOnly ? { head, chunks: NONE, file: null, size } : block
-  return await writeMember(output, recordHead(type, head.length + size, all), written)
+  ])
+}
+
+function contentOf ({ block, headOnly = false }: WarcRecord): Omit<Block, 'blockDigest' | 'payloadDigest'> {
+  return headOnly ? { head: block.head, chunks: NONE, file: null, size: 0 } : block
 }
 
 async function writeInfo (output: FileHandle, id: string, filename: string, info: Fields): Promise<number> {
