@@ -18,8 +18,10 @@ const mark = (name: string, value: string) => async (_request: FastifyRequest, r
   reply.header(name, value)
 }
 
-async function hide (request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  if (request.url === '/hidden') reply.callNotFound()
+async function hide (request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  if (request.url !== '/hidden') return undefined
+  reply.callNotFound()
+  return reply
 }
 
 /** Requests for `/a` by methods that the types of Fastify may not know. */
@@ -154,8 +156,9 @@ const behaviours: Record<string, Behaviour> = {
         return reply.code(404).send(seen)
       })
     },
-    ask: ['/b'],
-    expect: [404]
+    // The oldest Fastify has no such methods.
+    ask: OLDEST ? [] : ['/b'],
+    expect: OLDEST ? [] : [404]
   },
   'after methods that are added later': {
     app: (app) => {

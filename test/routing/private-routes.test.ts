@@ -220,7 +220,7 @@ t.test("routes of the plugin's own are in no API document, and hooks can recogni
   app.get('/main', async () => 'main')
   await app.ready()
   t.strictSame(Object.keys(app.swagger().paths!).sort(), ['/in-app', '/main'])
-  const downloads = ['', '/', '/trusted.css', '/env', '/pem', '/cer', '/cer/2', '/p12', '/mobileconfig']
+  const downloads = ['', '/', '/trusted.css', '/env', '/pem', '/cer', '/pem/2', '/cer/2', '/p12', '/mobileconfig']
   const get = [...downloads.map((path) => `/download${path}`), '/proxy.pac'].map((url) => `download GET ${url} true`)
   t.strictSame(new Set(own), new Set([
     'connect GET / true',
