@@ -241,7 +241,8 @@ t.test("routes of the plugin's own are in no API document, and hooks can tell th
   app.get('/main', async () => 'main')
   await app.ready()
   t.strictSame(Object.keys(app.swagger().paths!).sort(), ['/in-app', '/main'])
-  const downloads = ['', '/', '/trusted.css', '/env', '/pem', '/cer', '/p12', '/mobileconfig'].map((path) => `/download${path}`)
+  const files = ['pem', 'cer', 'pem/2', 'cer/2', 'p12', 'mobileconfig']
+  const downloads = ['', '/', '/trusted.css', '/env', ...files.map((file) => `/${file}`)].map((path) => `/download${path}`)
   const get = [...downloads, '/proxy.pac'].map((url) => `download GET ${url} true`)
   t.strictSame(new Set(own), new Set([
     'connect GET / true', 'failure GET / true', ...get.filter((line) => !line.endsWith('/ true')), ...get.map((line) => line.replace('GET', 'HEAD'))
