@@ -31,7 +31,7 @@ const ARROWS = {
   'forward/': ['types/', 'net/', 'plugin/errors.ts', 'plugin/index.ts'],
   'net/': ['types/', 'plugin/errors.ts'],
   'har/': ['types/', 'net/', 'plugin/errors.ts', 'plugin/option-rules.ts', 'plugin/index.ts'],
-  'warc/': ['types/', 'plugin/index.ts']
+  'warc/': ['types/', 'net/', 'plugin/errors.ts', 'plugin/option-rules.ts', 'plugin/index.ts']
 }
 
 /** Packages and modules of Node that a folder does not know. */

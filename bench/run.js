@@ -11,7 +11,9 @@ const QUICK = { rounds: 3, block: 150, warmUp: 300, warmUpMax: 1_000, processes:
 
 const RESULTS = new URL('results/', import.meta.url)
 const RECORD = new URL('RESULTS.md', import.meta.url)
-const TABLES = /(?<=<!-- tables -->\n)[^]*(?=<!-- end of tables -->)/
+/** What stands in RESULTS.md for one major version of Node. */
+const [MAJOR] = process.versions.node.split('.')
+const TABLES = new RegExp(`(?<=<!-- Node ${MAJOR} -->\\n)[^]*(?=<!-- end of Node ${MAJOR} -->)`)
 
 const { values: options, positionals: names } = parseArgs({
   allowPositionals: true,
@@ -28,8 +30,9 @@ if (options.help || unknown.length > 0) {
   if (unknown.length > 0) console.error(`No such workload: ${unknown.join(', ')}\n`)
   console.log(`npm run bench -- [workload ...] [--quick] [--record] [--profile directory]
 
+  --node     the major version of Node to run on, which npm installs; default: the one that runs this
   --quick    a short run: is everything there, and roughly how fast
-  --record   put the tables into RESULTS.md
+  --record   put the tables into RESULTS.md, in the section of this Node
   --profile  CPU profiles of the contenders, one file for each process
 
 Workloads: ${workloads.map(({ name }) => name).join(', ')}`)
@@ -60,7 +63,9 @@ const file = new URL(`${new Date().toISOString().replaceAll(':', '-').slice(0, 1
 writeFileSync(file, JSON.stringify({ machine: environment, effort, results }, null, 2))
 if (options.record) {
   const text = `\n${[machineText(environment), ...tables].join('\n')}\n`
-  writeFileSync(RECORD, readFileSync(RECORD, 'utf8').replace(TABLES, () => text))
+  const before = readFileSync(RECORD, 'utf8')
+  if (!TABLES.test(before)) throw new Error(`RESULTS.md has no section for Node ${MAJOR}`)
+  writeFileSync(RECORD, before.replace(TABLES, () => text))
 }
 
 function isNamed ({ name, group }, wanted) {

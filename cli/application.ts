@@ -10,12 +10,15 @@ import type { FastifyProxOptions, OnConnect } from '../types/options'
 import type { ApplicationOptions } from './application-options'
 import { forwardTheRest } from './forward'
 import type { Output } from './output'
+import { hasTraffic, registerArchive, registerTraffic, Traffic } from './traffic'
 import { Unrouted } from './unrouted'
 
 export interface Application {
   readonly app: FastifyInstance
   /** Requests that no route was there for. */
   readonly unrouted: Unrouted
+  /** What is recorded or replayed; `null`: nothing is. */
+  readonly traffic: Traffic | null
 }
 
 export interface ApplicationSettings extends ApplicationOptions {
@@ -26,13 +29,14 @@ export interface ApplicationSettings extends ApplicationOptions {
 }
 
 /**
- * Loads a module and builds what it exports; the application does not listen yet.
+ * Loads a module and builds what it exports; the application does not listen yet. Without a module, all that answers
+ * is what the options say.
  * @throws whatever the module throws, and an error for one that exports nothing of use
  */
 export async function buildApplication (
-  file: string, settings: ApplicationSettings, { stderr }: Output
+  file: string | undefined, settings: ApplicationSettings, { stderr }: Output
 ): Promise<Application> {
-  const { plugin, options } = await loadModule(file)
+  const { plugin, options } = file === undefined ? NOTHING : await loadModule(file)
   const { ca: own, tls, onConnect, ...rest } = options
   const ca = own instanceof fastifyProx.CertificateAuthority && settings.ca === undefined
     ? own
@@ -42,16 +46,24 @@ export async function buildApplication (
     ...(settings.https && { https: await ca.issue('localhost') })
   }) as unknown as FastifyInstance
   const unrouted = new Unrouted(app)
+  const traffic = hasTraffic(settings) ? new Traffic(app, settings) : null
   await app.register(fastifyProx, { ...rest, ca, onConnect: policyOf(settings, onConnect) })
   if (plugin !== null) await app.register(plugin)
-  if (settings.forward === true) await forwardTheRest(app, settings.allow ?? 'public')
-  return { app, unrouted }
+  await registerArchive(app, settings)
+  if (settings.forward === true || traffic !== null) {
+    await forwardTheRest(app, settings.allow ?? 'public', async () => {
+      if (traffic !== null) await registerTraffic(app, settings, traffic)
+    })
+  }
+  return { app, unrouted, traffic }
 }
 
 interface Loaded {
   readonly plugin: FastifyPluginCallback | null
   readonly options: FastifyProxOptions
 }
+
+const NOTHING: Loaded = { plugin: null, options: {} }
 
 async function loadModule (file: string): Promise<Loaded> {
   const exported = await import(pathToFileURL(resolve(file)).href) as { default?: unknown, options?: unknown }

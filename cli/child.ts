@@ -37,7 +37,7 @@ export async function runProgram (
       resolve(exitCode)
     }
     child.on('error', (err: NodeJS.ErrnoException) => {
-      tell(`${program} cannot be run: ${err.code ?? err.message}`)
+      tell(`${program} cannot be run: ${err.code}`)
       end(err.code === 'ENOENT' ? NOT_FOUND : NOT_EXECUTABLE)
     })
     child.on('exit', (code, signal) => end(code ?? exitCodeOf(signal!)))

@@ -6,6 +6,7 @@ import { caCommand } from './ca'
 import type { Output } from './output'
 import { runCommand } from './run'
 import { startCommand } from './start'
+import { warcCommand } from './warc'
 
 const DONE = 0
 const FAILED = 1
@@ -54,6 +55,7 @@ export async function run (args: readonly string[], output: Output): Promise<num
   program.addCommand(runCommand(args, output, end))
   program.addCommand(startCommand(args, output, end))
   program.addCommand(caCommand(output))
+  program.addCommand(warcCommand(output))
   for (const command of program.commands) {
     command.copyInheritedSettings(program)
     for (const leaf of command.commands) leaf.copyInheritedSettings(command)

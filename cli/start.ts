@@ -4,9 +4,10 @@ import { relative } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import type { FastifyInstance } from 'fastify'
 import { buildApplication } from './application'
-import { addApplicationOptions } from './application-options'
+import { addApplicationOptions, assertAnswers } from './application-options'
 import type { ApplicationOptions } from './application-options'
 import type { Output } from './output'
+import { showProgress } from './progress'
 import { runWatched } from './watch'
 
 interface StartOptions extends ApplicationOptions {
@@ -19,6 +20,8 @@ const EXAMPLES = `
 Examples:
   fastify-prox start app.mjs
   fastify-prox start app.mjs --port 3128 --watch
+  fastify-prox start --warc archive/
+  fastify-prox start --replay archive/
   fastify-prox start app.mjs --host 0.0.0.0 --https --ca /etc/proxy/ca.pem`
 
 /**
@@ -29,20 +32,24 @@ export function startCommand (args: readonly string[], output: Output, end: (exi
   const { stdout, stderr } = output
   const tell = (message: string): void => { stderr.write(`fastify-prox: ${message}\n`) }
 
-  const start = async (file: string, options: StartOptions): Promise<void> => {
+  const start = async (file: string | undefined, options: StartOptions, command: Command): Promise<void> => {
+    assertAnswers(command, file, options)
     if (options.watch === true) return end(await runWatched(args, tell))
     const https = options.https === true
-    const { app, unrouted } = await buildApplication(file, { ...options, defaultCa: {}, https }, output)
+    const { app, unrouted, traffic } = await buildApplication(file, { ...options, defaultCa: {}, https }, output)
     // Once each: who asks a second time does not want to wait.
     const stopped = Promise.race(['SIGINT', 'SIGTERM', 'SIGHUP'].map(async (signal) => await once(process, signal)))
     try {
       await app.listen({ port: options.port, host: options.host })
       if (options.quiet !== true) stdout.write(welcome(app))
+      const shows = traffic !== null && options.quiet !== true
+      const endProgress = shows ? showProgress(stderr, () => traffic.line()) : () => {}
       await stopped
+      endProgress()
     } finally {
       await app.close()
     }
-    if (options.quiet !== true) stderr.write(unrouted.report())
+    if (options.quiet !== true) stderr.write(unrouted.report() + (traffic === null ? '' : `${traffic.line()}\n`))
   }
 
   return addApplicationOptions(new Command('start'))

@@ -2,14 +2,7 @@
 import { pipeline, Transform } from 'node:stream'
 import type { Readable } from 'node:stream'
 import { FST_PROX_DECODED_TOO_LARGE, FST_PROX_UNDECODABLE } from '../plugin/errors'
-import { decodersOf, isDecodable } from '../net/codings'
-
-/** What is left of an `Accept-Encoding` when answers have to be decoded here. */
-export function narrowAcceptEncoding (value: string): string {
-  const kept = value.split(',').map((entry) => entry.trim())
-    .filter((entry) => isDecodable(entry.split(';')[0]!.trim().toLowerCase()) || /^identity\b/i.test(entry))
-  return kept.length === 0 ? 'identity' : kept.join(', ')
-}
+import { decodersOf } from '../net/codings'
 
 /** Plain bytes; the stream fails with FST_PROX_UNDECODABLE or FST_PROX_DECODED_TOO_LARGE. */
 export function decode (body: Readable, codings: readonly string[], limit: number): Readable {

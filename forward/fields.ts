@@ -52,7 +52,7 @@ export function valuesOf (rawHeaders: readonly string[], name: string): string[]
 }
 
 /** Sets and removes fields. A field that was there keeps its place. */
-export function applyHeaders (fields: string[], changes: ForwardHeaders): string[] {
+export function applyHeaders (fields: readonly string[], changes: ForwardHeaders): string[] {
   const rest = new Map<string, [name: string, values: readonly string[]]>()
   for (const [name, value] of Object.entries(changes)) {
     if (value === undefined) continue

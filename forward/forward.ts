@@ -8,8 +8,8 @@ import type {
 import type { ChooseProxy } from '../net/via'
 import { FST_PROX_BODY_PARSED, FST_PROX_LOOP, FST_PROX_NOT_PROXIED } from '../plugin/errors'
 import { askAnswerers, BodyOnDemand, isSocketAnswer, responseOf } from './answer'
-import { decodable } from '../net/codings'
-import { decode, narrowAcceptEncoding } from './decode'
+import { decodable, narrowAcceptEncoding } from '../net/codings'
+import { decode } from './decode'
 import { routeTo } from './connector'
 import type { Connector } from './connector'
 import { applyHeaders, endToEnd, group, hasPassed, valuesOf } from './fields'
@@ -66,6 +66,7 @@ async function exchange (
   }
 
   const recorder = new Recorder(request, target, forwarding.listeners, false)
+  const sent = recorder.requestHeaders(fields)
   recorder.onInformational((response) => {
     const { httpVersion } = raw
     try {
@@ -87,7 +88,7 @@ async function exchange (
     const trailers = (): string[] => endToEnd(raw.rawTrailers ?? [])
     const call = {
       method: request.method,
-      fields: raw.httpVersionMajor === 2 ? withOneCookie(fields) : fields,
+      fields: raw.httpVersionMajor === 2 ? withOneCookie(sent) : sent,
       body: content === null ? null : recorder.requestBody(content, trailers),
       trailers,
       acceptsTrailers: valuesOf(raw.rawHeaders, 'te').some((value) => /(?:^|,)\s*trailers\s*(?:;|,|$)/i.test(value)),
@@ -236,7 +237,7 @@ function contentOf (request: FastifyRequest): Readable | null {
 }
 
 /** Clients of HTTP/2 may send a cookie in several fields; here they become one (RFC 9113 8.2.3). */
-function withOneCookie (fields: string[]): string[] {
+function withOneCookie (fields: readonly string[]): readonly string[] {
   const cookies = valuesOf(fields, 'cookie')
   return cookies.length > 1 ? applyHeaders(fields, { cookie: cookies.join('; ') }) : fields
 }

@@ -69,6 +69,8 @@ export function sendHttp1 (agent: Http1Agent, route: Route, call: Call): Upstrea
     request.on('error', fail)
     request.on('socket', (socket) => {
       if (request.destroyed) return
+      // A limit that is the agent's own, by chance, is left by it to who makes the connection.
+      if (socket.timeout !== call.headersTimeout) socket.setTimeout(call.headersTimeout)
       observer.begun({ method, httpVersion: '1.1', rawHeaders }, agent.connectionOf(socket))
       // Not before there is a connection: a request that cannot be sent leaves its content where it is.
       if (body === null) return

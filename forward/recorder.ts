@@ -37,6 +37,13 @@ export class Recorder implements Observer {
     return this.#sinks.length > 0
   }
 
+  /** The fields of the request, as those who record want them to be sent. */
+  requestHeaders (rawHeaders: readonly string[]): readonly string[] {
+    let fields = rawHeaders
+    this.#each((sink) => { fields = sink.requestHeaders?.(fields) ?? fields })
+    return fields
+  }
+
   onInformational (listener: (response: ExchangeResponse) => void): void {
     this.#onInformational = listener
   }

@@ -2,7 +2,6 @@
 import { constants } from 'node:http2'
 import type { Http2ServerResponse } from 'node:http2'
 import type { ServerResponse } from 'node:http'
-import type { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import type { ExchangeResponse, ForwardResponse } from '../types/forward'
 import { pairs } from './http1'
@@ -102,8 +101,4 @@ export function sendInformational (
 /** HTTP/1.0 has no informational responses. */
 export function isHttp2 (raw: RawResponse): raw is Http2ServerResponse {
   return 'stream' in raw
-}
-
-export function isStream (body: ForwardResponse['body']): body is Readable {
-  return typeof body === 'object' && body !== null && 'pipe' in body
 }

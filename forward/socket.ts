@@ -65,14 +65,16 @@ export async function dialSocket (
   const answered = await answeredSocket(answerers, target, fields, request)
   if (answered !== null) return answered
   const recorder = new Recorder(request, target, listeners, true)
+  const sent = recorder.requestHeaders(fields)
   try {
     const route = routeTo(target, chooseProxy === null ? null : await chooseProxy(target), true)
     const { socket, info } = await connector.connect(route, ['http/1.1'])
     const offered = valuesOf(raw.rawHeaders, 'sec-websocket-protocol').join(',').split(',').map((name) => name.trim())
     const protocols = [...new Set(offered.filter((name) => name !== ''))]
     const upstream = new WebSocket(`ws://${target.authority}/`, protocols, {
-      createConnection: () => socket as never,
-      headers: { ...group(fields), Host: target.authority },
+      // Its time limit is that of the socket, which ws sets for those that it opens itself alone, and lifts for all.
+      createConnection: () => socket.setTimeout(headersTimeout) as never,
+      headers: { ...group(sent), Host: target.authority },
       perMessageDeflate: true,
       handshakeTimeout: headersTimeout === 0 ? undefined : headersTimeout,
       // ws knows the URL in the form of the URL class alone.

@@ -13,6 +13,7 @@ const DECODERS = new Map<string, () => Duplex>([
   ['x-gzip', createGunzip],
   ['deflate', inflate],
   ['br', createBrotliDecompress],
+  /* c8 ignore next: which of both is a matter of Node's version */
   ...(createZstdDecompress === undefined ? [] : [['zstd', createZstdDecompress] as const])
 ])
 
@@ -25,6 +26,16 @@ export function decodable (contentEncoding: string | string[]): string[] | null 
 
 export function isDecodable (coding: string): boolean {
   return DECODERS.has(coding)
+}
+
+/**
+ * What is left of an `Accept-Encoding` when answers have to be decoded here.
+ * @param accepts whether a coding, in lower case, is one of those that can be
+ */
+export function narrowAcceptEncoding (value: string, accepts: (coding: string) => boolean = isDecodable): string {
+  const kept = value.split(',').map((entry) => entry.trim())
+    .filter((entry) => accepts(entry.split(';')[0]!.trim().toLowerCase()) || /^identity\b/i.test(entry))
+  return kept.length === 0 ? 'identity' : kept.join(', ')
 }
 
 /** A decoder for each of the codings, in the order in which they are to be undone. */

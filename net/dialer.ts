@@ -116,24 +116,24 @@ async function byTunnel (socket: Socket, proxy: URL, target: DialTarget, timeout
     method: 'CONNECT',
     path: authority,
     headers: ['Host', authority, ...(credentials === null ? [] : ['Proxy-Authorization', credentials])],
-    createConnection: () => socket,
-    timeout
+    createConnection: () => socket
   })
   return await new Promise<Socket>((resolve, reject) => {
     const fail = (err: Error): void => {
+      clearTimeout(timer)
       reject(err)
       request.destroy()
       socket.destroy()
     }
+    const timer = setTimeout(() => fail(new FST_PROX_UPSTREAM_TIMEOUT(displayed(proxy), 'CONNECT')), timeout)
     const refused = (why: string): void => fail(new FST_PROX_UPSTREAM_PROXY(displayed(proxy), authority, why))
     request.on('connect', (response: IncomingMessage, _socket: Duplex, head: Buffer) => {
       if (response.statusCode !== 200) return refused(`it answers ${response.statusCode} ${response.statusMessage}`)
-      socket.setTimeout(0)
+      clearTimeout(timer)
       if (head.length > 0) socket.unshift(head)
       resolve(socket)
     })
     request.on('response', (response) => refused(`it answers ${response.statusCode} ${response.statusMessage}`))
-    request.on('timeout', () => fail(new FST_PROX_UPSTREAM_TIMEOUT(displayed(proxy), 'CONNECT')))
     request.on('error', (err) => refused(reason(err)))
     request.end()
   })

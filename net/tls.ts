@@ -6,6 +6,7 @@ import * as tls from 'node:tls'
 import type { PeerCertificate, SecureContext, TLSSocket } from 'node:tls'
 import { LRUCache } from 'lru-cache'
 import type { ForwardHost, Pem } from '../types/forward'
+import { reason } from './dial'
 import { FST_PROX_UPSTREAM_TIMEOUT, FST_PROX_UPSTREAM_TLS } from '../plugin/errors'
 
 interface HostSettings {
@@ -63,7 +64,7 @@ export class UpstreamTls {
         reject(err)
       }
       const fail = (why: string): void => settle(new FST_PROX_UPSTREAM_TLS(authority, why))
-      const onError = (err: NodeJS.ErrnoException): void => fail(err.code ?? err.message)
+      const onError = (err: NodeJS.ErrnoException): void => fail(reason(err))
       const onClose = (): void => fail('the connection was closed in the handshake')
       const onSecure = (): void => settle(secured.authorized || !rejectUnauthorized
         ? undefined

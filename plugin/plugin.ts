@@ -13,6 +13,7 @@ import { secondaryServers } from './compat/secondary-servers'
 import { assertSupported } from './compat/supported'
 import { directNotice, downloadApp } from './download/app'
 import { FST_PROX_ALREADY_REGISTERED, FST_PROX_INVALID_OPTION, show } from './errors'
+import { readCredentials } from './http/credentials'
 import { assertAtRoot, readOptions } from './options'
 import type { Settings } from './options'
 import { PrivateRoutes } from './routing/private-routes'
@@ -47,6 +48,7 @@ const plugin: FastifyPluginAsync<FastifyProxOptions> = async (fastify, options) 
   fastify.decorate('proxyResolver', resolver)
   fastify.decorate('proxyCA', ca)
   fastify.decorateRequest('proxy', { getter () { return proxyOf(this.raw) } })
+  fastify.decorateRequest('proxyCredentials', { getter () { return readCredentials(this.raw)[0] ?? null } })
 
   const routes = new PrivateRoutes(fastify)
   const hosts = new ProxyHosts(routes)

@@ -21,7 +21,7 @@ t.test('short texts, numbers and lists of them are shown', async (t) => {
   for (const [value, text] of shown) t.equal(show(value), text)
 })
 
-t.test('of anything else its kind is shown', async (t) => {
+t.test('of any other value its kind is shown', async (t) => {
   const shown: Array<[unknown, string]> = [
     ['a text of more characters than a message has room for, with a dot.', 'a string'],
     [{ password: 'secret' }, 'an object'],
@@ -55,7 +55,7 @@ t.test('a private key is not shown in any form', async (t) => {
   }
 })
 
-t.test('the reason of whatever was thrown', async (t) => {
+t.test('whatever was thrown has a reason', async (t) => {
   t.equal(reasonOf(new Error('no')), 'no')
   t.equal(reasonOf(undefined), 'it failed with undefined')
   t.equal(reasonOf('no'), "it failed with 'no'")

@@ -2,7 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import fastifyProx, { CertificateAuthority, fastifyProx as named, fixedResolver, pass, proxyAuthResolver } from '../plugin/index'
+import fastifyProx, {
+  CertificateAuthority, fastifyProx as named, fixedResolver, pass, proxyAuthResolver
+} from '../plugin/index'
 
 const ROOT = join(__dirname, '..')
 const index = readFileSync(join(ROOT, 'plugin/index.ts'), 'utf8')
@@ -30,7 +32,7 @@ t.test('Node can read the name of every property off the text, for import', asyn
 
 t.test('every type of types/ has its name in the package', async (t) => {
   // Those of entry points of their own are exported there.
-  const files = readdirSync(join(ROOT, 'types')).filter((name) => /^(?!forward|har)\w+\.ts$/.test(name))
+  const files = readdirSync(join(ROOT, 'types')).filter((name) => /^(?!forward|har|warc)\w+\.ts$/.test(name))
   const types = files.flatMap((name) => {
     return found(readFileSync(join(ROOT, 'types', name), 'utf8'), /^export (?:interface|type) (\w+)/gm)
   })
@@ -40,7 +42,7 @@ t.test('every type of types/ has its name in the package', async (t) => {
 
 t.test('the README names every type', async (t) => {
   const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
-  const others = ['forward', 'har'].map((folder) => readFileSync(join(ROOT, folder, 'index.ts'), 'utf8'))
+  const others = ['forward', 'har', 'warc'].map((folder) => readFileSync(join(ROOT, folder, 'index.ts'), 'utf8'))
   const names = [index, ...others].flatMap((text) => found(text, /^ {2}export type (\w+) = \w+\.\1$/gm))
   t.ok(names.length > 50)
   t.strictSame(names.filter((name) => !readme.includes(`\`${name}\``)), [])

@@ -99,7 +99,7 @@ const COMMANDS: Array<[args: string, exitCode: number, stderr: string]> = [
   ['ca create --file FILE', 1, ' is there already; --force replaces it']
 ]
 
-t.test('of the command', async (t) => {
+t.test('mistakes with the command are told in words, without a stack', async (t) => {
   const file = join(mkdtempSync(join(tmpdir(), 'fastify-prox-mistakes-')), 'ca.pem')
   await fastifyProx.CertificateAuthority.load({ file })
   for (const [args, exitCode, says] of COMMANDS) {

@@ -19,7 +19,7 @@ async function errorOf (options: object): Promise<Error & { code?: string }> {
   throw new Error(`no error for ${JSON.stringify(options)}`)
 }
 
-t.test('wrong options', async (t) => {
+t.test('wrong options are refused, and the message says what is right', async (t) => {
   const circular: { self?: unknown } = {}
   circular.self = circular
   const wrong: Array<[options: object, says: string]> = [

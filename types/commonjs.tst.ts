@@ -8,7 +8,8 @@ import required = require('../plugin/index')
 
 test('is one plugin under every name', () => {
   const app = Fastify()
-  for (const plugin of [byDefault, byName, required, required.default, required.fastifyProx, namespace.default, namespace.fastifyProx]) {
+  const ofModule = [required, required.default, required.fastifyProx, namespace.default, namespace.fastifyProx]
+  for (const plugin of [byDefault, byName, ...ofModule]) {
     expect(app.register).type.toBeCallableWith(plugin, { resolver: '/' })
     expect(app.register).type.not.toBeCallableWith(plugin, { resolver: 5 })
   }

@@ -1,10 +1,13 @@
 /** The ways to have the plugin in an ES module. */
 import Fastify from 'fastify'
 import { expect, test } from 'tstyche'
-import byDefault, { CertificateAuthority, fastifyProx as byName, fixedResolver, proxyAuthResolver } from '../plugin/index.js'
+import byDefault, {
+  CertificateAuthority, fastifyProx as byName, fixedResolver, proxyAuthResolver
+} from '../plugin/index.js'
 import type {
-  CertificateAuthorityOptions, CertificateStore, ConnectContext, FastifyProxOptions, OnConnect, ProxyApp, ProxyAuthResolverOptions,
-  ProxyCredentials, ProxyLimits, ProxyRequest, ProxyResolver, ProxyTimeouts, ProxyTunnel, RawRequest, ResolverContext
+  CertificateAuthorityOptions, CertificateStore, ConnectContext, FastifyProxOptions, OnConnect, ProxyApp,
+  ProxyAuthResolverOptions, ProxyCredentials, ProxyLimits, ProxyRequest, ProxyResolver, ProxyTimeouts, ProxyTunnel,
+  RawRequest, ResolverContext
 } from '../plugin/index.js'
 
 test('is one plugin under both names', () => {

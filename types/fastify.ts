@@ -1,6 +1,6 @@
 /** What the plugin adds to Fastify's own types. */
 import type { CertificateAuthority } from './ca'
-import type { ProxyResolver } from './options'
+import type { ProxyCredentials, ProxyResolver } from './options'
 import type {
   InjectProxy, InjectProxyWS, ProxyAccess, ProxyDispatcher, ProxyEnvironment, ProxyEnvironmentOptions, ProxyFetch
 } from './clients'
@@ -82,5 +82,13 @@ declare module 'fastify' {
      * app.get('/prefix/*', async ({ proxy }) => proxy?.url ?? 'not proxied')
      */
     readonly proxy: ProxyRequest | null
+    /**
+     * The Basic credentials for the proxy that a CONNECT or an absolute-form request brought, as the client sent them:
+     * nobody need have accepted them. `onRequest` hooks of the root see them, routes never; `null` for none, and in
+     * tunnels. Of credentials that are not ASCII it is the likelier reading.
+     * @example
+     * app.addHook('onRequest', async ({ proxyCredentials, log }) => log.info({ claims: proxyCredentials?.username }))
+     */
+    readonly proxyCredentials: ProxyCredentials | null
   }
 }

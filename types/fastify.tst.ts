@@ -22,6 +22,10 @@ test('a request has what is known of it, or null', () => {
   })
 })
 
+test('a request has the credentials that it brought, or null', () => {
+  expect<FastifyRequest['proxyCredentials']>().type.toBe<fastifyProx.ProxyCredentials | null>()
+})
+
 test('it cannot be written to', () => {
   expect<fastifyProx.ProxyRequest>().type.toBe<Readonly<{
     url: string

@@ -154,6 +154,8 @@ export interface Exchange {
  * stream back until it is fulfilled. What one throws is logged, and ends the recording, not the exchange.
  */
 export interface ExchangeSink {
+  /** The fields that are sent in place of these, which are those less the ones of the connection. */
+  requestHeaders? (rawHeaders: readonly string[]): readonly string[]
   request? (request: ExchangeRequest, connection: ExchangeConnection): void
   requestData? (chunk: Buffer): void | Promise<void>
   requestTrailers? (rawTrailers: readonly string[]): void

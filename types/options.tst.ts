@@ -30,7 +30,9 @@ test('every option may be left out, and no other given', () => {
     keepAliveMax: 5
   })
   expect(app.register).type.toBeCallableWith(fastifyProx, { logLevel: 'warn' })
-  expect(app.register).type.toBeCallableWith(fastifyProx, (parent: FastifyInstance) => ({ proxyHost: String(parent.prefix) }))
+  expect(app.register).type.toBeCallableWith(fastifyProx, (parent: FastifyInstance) => {
+    return { proxyHost: String(parent.prefix) }
+  })
   expect<Options>().type.not.toBeAssignableFrom({ resolvers: '/' })
   expect<Options>().type.not.toBeAssignableFrom({ timeouts: { handshakes: 1 } })
   expect<Options>().type.not.toBeAssignableFrom({ limits: { tunnel: 1 } })
@@ -38,7 +40,7 @@ test('every option may be left out, and no other given', () => {
   expect<Options>().type.toBeAssignableFrom({ downloadHost: false as const })
 })
 
-test('resolver', () => {
+test('a resolver maps a URL to that of a route, and may ask for credentials', () => {
   const resolver: Options['resolver'] = (url, context) => {
     expect(url).type.toBe<string>()
     expect(context).type.toBe<fastifyProx.ResolverContext>()
@@ -57,15 +59,20 @@ test('resolver', () => {
   expect(fixedResolver()).type.toBe<fastifyProx.ProxyResolver>()
   expect(fixedResolver).type.not.toBeCallableWith(5)
   expect(proxyAuthResolver()).type.toBe<fastifyProx.ProxyResolver>()
-  expect(proxyAuthResolver).type.toBeCallableWith({ realm: 'a', validate: (username: string, password: string) => username === password })
+  expect(proxyAuthResolver).type.toBeCallableWith({
+    realm: 'a',
+    validate: (username: string, password: string) => username === password
+  })
   expect(proxyAuthResolver).type.toBeCallableWith({ validate: async () => true })
   expect(proxyAuthResolver).type.not.toBeCallableWith({ validate: () => 'yes' })
 
-  const asking: fastifyProx.ProxyResolver = Object.assign((url: string) => url, { requireAuth: async ({ credentials }: fastifyProx.ResolverContext) => credentials?.username })
+  const asking: fastifyProx.ProxyResolver = Object.assign((url: string) => url, {
+    requireAuth: async ({ credentials }: fastifyProx.ResolverContext) => credentials?.username
+  })
   expect(asking.requireAuth).type.toBeAssignableTo<Function | undefined>()
 })
 
-test('proxyApps take plugins of any kind, inline too', () => {
+test('a proxy app is a plugin of any kind, inline too', () => {
   const callback: FastifyPluginCallback = (instance, _options, done) => { done() }
   const promise: FastifyPluginAsync = async () => {}
   const proxyApps: Options['proxyApps'] = {
@@ -93,12 +100,14 @@ test('ca is options, or a CertificateAuthority', async () => {
   expect<Options>().type.toBeAssignableFrom({ ca })
   expect<Options>().type.toBeAssignableFrom({ ca: { store: new Map<string, string>() } })
   expect<Options>().type.toBeAssignableFrom({ ca: { store: { get: async () => null, set: async () => {} } } })
-  expect<Options>().type.toBeAssignableFrom({ ca: { file: 'ca.pem', name: 'My CA', keyType: 'rsa' as const, wildcards: false, permit: ['.test'] } })
+  expect<Options>().type.toBeAssignableFrom({
+    ca: { file: 'ca.pem', name: 'My CA', keyType: 'rsa' as const, wildcards: false, permit: ['.test'] }
+  })
   expect<Options>().type.toBeAssignableFrom({ ca: { key: readFileSync('key.pem'), cert: 'PEM' } })
   expect<Options>().type.not.toBeAssignableFrom({ ca: { keyType: 'dsa' } })
 })
 
-test('onConnect', () => {
+test('onConnect answers nothing, a status or pass()', () => {
   const policies: Array<NonNullable<Options['onConnect']>> = [
     ({ hostname, port, authority, tunnel }) => {
       expect(hostname).type.toBe<string>()
@@ -116,7 +125,7 @@ test('onConnect', () => {
   expect<fastifyProx.OnConnect>().type.not.toBeAssignableFrom(() => 'no')
 })
 
-test('proxyProtocol', () => {
+test('proxyProtocol takes a list of addresses', () => {
   expect<Options['proxyProtocol']>().type.toBeAssignableFrom({ trusted: ['10.0.0.1'] as const })
   expect<Options['proxyProtocol']>().type.not.toBeAssignableFrom({})
   expect<Options['proxyProtocol']>().type.not.toBeAssignableFrom({ trusted: '10.0.0.1' })
@@ -132,10 +141,14 @@ test('a CA is rotated in steps, by a store that can replace', () => {
   expect(app.proxyCA.refresh()).type.toBe<Promise<void>>()
 })
 
-test('pass', () => {
+test('pass takes the options of a connection, and nothing else', () => {
   expect(pass()).type.toBe<fastifyProx.Pass>()
-  expect(pass).type.toBeCallableWith({ allow: async (addresses: readonly string[], target: fastifyProx.DialTarget) => addresses.length > target.port })
-  expect(pass).type.toBeCallableWith({ via: ({ hostname }: fastifyProx.DialTarget) => hostname === 'a' ? null : new URL('http://proxy.test') })
+  expect(pass).type.toBeCallableWith({
+    allow: async (addresses: readonly string[], target: fastifyProx.DialTarget) => addresses.length > target.port
+  })
+  expect(pass).type.toBeCallableWith({
+    via: ({ hostname }: fastifyProx.DialTarget) => hostname === 'a' ? null : new URL('http://proxy.test')
+  })
   expect(pass).type.not.toBeCallableWith({ allow: 5 })
   expect(pass).type.not.toBeCallableWith({ ca: [] })
   expect<fastifyProx.OnConnect>().type.not.toBeAssignableFrom(() => ({}))

@@ -3,13 +3,12 @@ import { end, openPlain, openTls } from '../client/connect.js'
 import * as http1 from '../client/http1.js'
 import * as http2 from '../client/http2.js'
 import * as websocket from '../client/websocket.js'
+import { ABSENT, ALL } from './peers.js'
 
 const CONNECTIONS = 16
 /** HTTP/2 connections, and requests at a time on each. */
 const SESSIONS = 4
 const STREAMS = 4
-
-const ALL = ['fastify', 'fastify-prox', 'mockttp', 'http-mitm-proxy']
 
 async function total (promises) {
   return (await Promise.all(promises)).reduce((sum, count) => sum + count)
@@ -30,6 +29,7 @@ export const keepAlive = {
   goal: 1.0,
   options: { https: true },
   contenders: ALL,
+  absent: ABSENT,
   prepare: (contender) => open(CONNECTIONS, () => openTls(contender)),
   run: (sockets, until) => total(sockets.map((socket) => http1.repeat(socket, http1.GET, until))),
   ...sockets
@@ -40,8 +40,8 @@ export const http2KeepAlive = {
   title: 'Keep-alive requests in tunnels, HTTP/2',
   unit: 'request',
   options: { https: true, http2: true },
-  contenders: ['fastify', 'fastify-prox', 'mockttp'],
-  absent: { 'http-mitm-proxy': 'speaks no HTTP/2' },
+  contenders: ALL.filter((name) => name !== 'http-mitm-proxy'),
+  absent: { 'http-mitm-proxy': 'speaks no HTTP/2', ...ABSENT },
   prepare: (contender) => open(SESSIONS, async () => http2.openSession(await openTls(contender, { alpn: 'h2' }))),
   run: (sessions, until) => total(sessions.flatMap((session) =>
     Array.from({ length: STREAMS }, () => http2.repeat(session, until)))),
@@ -55,6 +55,7 @@ export const absoluteForm = {
   goal: 1.15,
   options: { https: false },
   contenders: ALL,
+  absent: ABSENT,
   async prepare (contender) {
     const request = contender.proxy ? http1.GET_ABSOLUTE : http1.GET
     return { request, sockets: await open(CONNECTIONS, () => openPlain(contender)) }

@@ -2,13 +2,12 @@
 import { once } from 'node:events'
 import { end, openTls } from '../client/connect.js'
 import * as http1 from '../client/http1.js'
+import { ABSENT, ALL } from './peers.js'
 
 /** Tunnels that are being opened at a time. */
 const AT_A_TIME = 4
 
 const WARM = 'fastify-prox, warm host'
-
-const ALL = ['fastify', 'fastify-prox', 'mockttp', 'http-mitm-proxy']
 
 /** Opens tunnels until the time is over, each with what `next` returns. */
 async function openUntil (contender, until, next) {
@@ -31,6 +30,7 @@ const tunnels = {
   unit: 'tunnel',
   options: { https: true },
   contenders: ALL,
+  absent: ABSENT,
   /** The code that opens a connection runs once for each: V8 is done with it after thousands of them. */
   warmUpUnits: 6_000,
   dispose () {}
@@ -67,7 +67,7 @@ export const coldHosts = {
   rounds: 0.5,
   title: 'Tunnels to cold hosts, against new tunnels to a warm host',
   goal: 2.5,
-  contenders: [{ module: 'fastify-prox', label: WARM }, 'fastify-prox', 'mockttp', 'http-mitm-proxy'],
+  contenders: [{ module: 'fastify-prox', label: WARM }, ...ALL.slice(1)],
   prepare: (contender, { label }) => ({ contender, cold: label !== WARM, hosts: 0 }),
   run (state, until) {
     // Every host has a parent of its own, so that no certificate is for two of them.

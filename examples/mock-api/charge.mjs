@@ -6,10 +6,13 @@ import axios from 'axios'
 
 const [amount, currency] = process.argv.slice(2)
 
-const { data: { rates } } = await axios.get('https://api.frankfurter.dev/v1/latest', { params: { base: currency, symbols: 'USD' } })
+const { data: { rates } } = await axios.get('https://api.frankfurter.dev/v1/latest', {
+  params: { base: currency, symbols: 'USD' }
+})
 const cents = Math.round(Number(amount) * rates.USD * 100)
 
-const { data: charge } = await axios.post('https://api.stripe.com/v1/charges', new URLSearchParams({ amount: cents, currency: 'usd', source: 'tok_visa' }), {
+const order = new URLSearchParams({ amount: cents, currency: 'usd', source: 'tok_visa' })
+const { data: charge } = await axios.post('https://api.stripe.com/v1/charges', order, {
   auth: { username: process.env.STRIPE_KEY ?? '', password: '' },
   validateStatus: null
 })

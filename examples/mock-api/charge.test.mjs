@@ -1,4 +1,7 @@
-/** Tests a program from the outside: its traffic comes to the mocks because of its environment. `node --test charge.test.mjs` */
+/**
+ * Tests a program from the outside: its traffic comes to the mocks because of its environment.
+ * `node --test charge.test.mjs`
+ */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import test from 'node:test'

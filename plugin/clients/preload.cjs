@@ -20,6 +20,7 @@ if (!('Deno' in globalThis) && process.env.NODE_USE_ENV_PROXY === '1') {
   leadAgents(http, 'http:')
   leadAgents(https, 'https:')
   leadFetch()
+  hideNotice()
 }
 
 function variable (name) {
@@ -127,5 +128,17 @@ function makeDispatcher () {
       async close () {},
       async destroy () {}
     }
+  }
+}
+
+/**
+ * Keeps the warning from a program's output by which Node 22 and undici 7 tell that their reading of the proxy
+ * variables is experimental: the program has not asked for it, `proxyEnv` has.
+ */
+function hideNotice () {
+  const { emit } = process
+  process.emit = function (...args) {
+    const [event, warning] = args
+    return event === 'warning' && warning?.code === 'UNDICI-EHPA' ? false : emit.apply(this, args)
   }
 }

@@ -94,13 +94,10 @@ async function openTunnel ({ raw, log, id }: FastifyRequest, reply: FastifyReply
     throw err
   })
   const upstream = decision === null ? null : await pending.dial(decision, context)
-  if (pending.isClosing()) {
-    upstream?.destroy()
-    throw new FST_PROX_CLOSING()
-  }
+  if (pending.isClosing() || socket.destroyed) upstream?.destroy()
+  if (pending.isClosing()) throw new FST_PROX_CLOSING()
   reply.hijack()
   if (socket.destroyed) {
-    upstream?.destroy()
     log.info(`tunnel to ${context.authority}: the client left before it was open`)
     return reply
   }

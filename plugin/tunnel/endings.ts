@@ -40,7 +40,7 @@ export function protocolUnknown (firstBytes: Buffer): TunnelEnd {
 
 /** The connection to the host that the tunnel is passed through to broke. */
 export function upstreamFailed (err: NodeJS.ErrnoException): TunnelEnd {
-  return end('UPSTREAM_FAILED', `the connection to the host broke: ${err.code ?? err.message}`)
+  return end('UPSTREAM_FAILED', `the connection to the host broke: ${connectionFailed(err).code}`)
 }
 
 /** The connection broke. */

@@ -32,7 +32,7 @@ t.test('the name is the common name, or the subject', async (t) => {
   t.equal(await name(['CN', 'one'], ['CN', 'two']), 'one, two')
 })
 
-t.test('key and certificate in every form', async (t) => {
+t.test('key and certificate are read in every form', async (t) => {
   for (const object of [ec(), rsa(2048)]) {
     const { key, cert } = selfSigned({ key: object })
     const type = object.asymmetricKeyType === 'rsa' ? 'pkcs1' : 'sec1'
@@ -62,7 +62,7 @@ t.test('key and certificate in every form', async (t) => {
   }
 })
 
-t.test('DER that is no key', async (t) => {
+t.test('DER that is no key is refused', async (t) => {
   const { cert } = selfSigned()
   await t.rejects(
     CertificateAuthority.load({ key: Buffer.from([0x30, 0]), cert }),
@@ -70,7 +70,7 @@ t.test('DER that is no key', async (t) => {
   )
 })
 
-t.test('every kind of key that clients verify', async (t) => {
+t.test('every kind of key that clients verify may sign', async (t) => {
   for (const key of [ec('P-384'), ec('P-521'), generateKeyPairSync('ed25519').privateKey]) {
     const authority = await CertificateAuthority.load(selfSigned({ key }))
     const port = await serve(t, async () => await authority.secureContext('example.com'))

@@ -7,7 +7,7 @@ import { CertificateAuthority } from '../../plugin/ca/authority'
 import { implicit, octets, oid, sequence, tagged } from './asn1'
 import { authorityExtensions, selfSigned } from './bundles'
 
-t.test('a name with everything under it', async (t) => {
+t.test('a name permits everything under it', async (t) => {
   for (const permit of ['.test', 'test', 'TEST.']) {
     const constraints = constraintsOf([permit])
     for (const name of ['test', 'a.test', '*.a.test', 'a.b.test']) t.ok(permits(constraints, name), name)
@@ -19,7 +19,7 @@ t.test('a name with everything under it', async (t) => {
   }
 })
 
-t.test('addresses and networks', async (t) => {
+t.test('a network permits the addresses in it', async (t) => {
   const constraints = constraintsOf(['10.1.2.3/9', '127.0.0.1'])
   for (const name of ['10.0.0.0', '10.127.255.255', '127.0.0.1']) t.ok(permits(constraints, name), name)
   for (const name of ['10.128.0.0', '127.0.0.2', '::1', 'localhost', '*.example.com']) {
@@ -45,7 +45,7 @@ t.test('what is neither a name nor a network is refused', async (t) => {
   }
 })
 
-t.test('they survive the way through a certificate', async (t) => {
+t.test('constraints survive the way through a certificate', async (t) => {
   for (const list of [['.test'], ['10.0.0.0/8', '::1'], ['example.com', '127.0.0.1', 'localhost']]) {
     const constraints = constraintsOf(list)
     t.same(decodeConstraints(encodeConstraints(constraints)), constraints)
@@ -85,7 +85,7 @@ t.test('a wildcard does not sign what is excluded below its base', async (t) => 
   await t.rejects(authority.certificate('a.bad.example.com'), { code: 'FST_PROX_HOST_NOT_PERMITTED' })
 })
 
-t.test('they are described as the option permit writes them', async (t) => {
+t.test('constraints are described as the option permit writes them', async (t) => {
   t.strictSame(describeConstraints(constraintsOf(['.test', 'TEST.example'])), {
     permit: ['test', 'test.example'], exclude: ['0.0.0.0/0', '::/0']
   })

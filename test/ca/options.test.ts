@@ -30,7 +30,7 @@ t.test('the defaults', async (t) => {
   )
 })
 
-t.test('wrong values', async (t) => {
+t.test('wrong values are refused, and the message says what is right', async (t) => {
   const wrong: Array<[Record<string, unknown>, RegExp]> = [
     [{ name: '' }, /^The option ca\.name takes a string of 1 to 64 characters, got ''$/],
     [{ name: 'x'.repeat(65) }, /ca\.name .* got a string$/],

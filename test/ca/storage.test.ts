@@ -157,7 +157,7 @@ t.test('by default a warning is one of the process', async (t) => {
   t.match(await warned, [{ code: 'FST_PROX_CA_PERMISSIONS' }])
 })
 
-t.test('a file that cannot be read', async (t) => {
+t.test('a file that cannot be read stops the start, and stays as it is', async (t) => {
   const directory = t.testdir({ 'ca.pem': {}, file: 'x' })
   await t.rejects(
     CertificateAuthority.load({ file: join(directory, 'ca.pem') }),
@@ -212,7 +212,7 @@ t.test('a disk that fails half-way leaves nothing behind', async (t) => {
   }
 })
 
-t.test('a name that is taken but leads nowhere', async (t) => {
+t.test('a name that is taken but leads nowhere is refused', async (t) => {
   const directory = t.testdir()
   const file = join(directory, 'ca.pem')
   symlinkSync('nowhere', file)
@@ -222,7 +222,7 @@ t.test('a name that is taken but leads nowhere', async (t) => {
   )
 })
 
-t.test('a certificate without its key beside it', async (t) => {
+t.test('a certificate needs its key beside it', async (t) => {
   const directory = t.testdir()
   const { cert, key } = selfSigned()
   writeFileSync(join(directory, 'ca'), cert)

@@ -283,7 +283,7 @@ const CLIENTS: Record<string, { needs: string | null, client: Client, refuses?: 
   }
 }
 
-t.test('the matrix', async (t) => {
+t.test('every client accepts what it trusts, and refuses the rest', async (t) => {
   const directory = t.testdir()
   const targets = await setUp(t, directory)
   for (const [name, { needs, client, refuses }] of Object.entries(CLIENTS)) {

@@ -35,7 +35,7 @@ function extensions (pem: string): Record<string, string> {
 
 const hex = (text: string) => Buffer.from(text, 'latin1').toString('hex')
 
-t.test('a CA that is made', async (t) => {
+t.test('a CA that is made is a root of ten years that may sign leaves alone', async (t) => {
   const now = Date.now()
   const authority = await CertificateAuthority.load({ store: new Map(), name: 'Exámple CA' })
   const certificate = new X509Certificate(authority.certificatePem)
@@ -65,7 +65,7 @@ t.test('no two CAs of one name have one subject', async (t) => {
   t.not(subjects[0], subjects[1])
 })
 
-t.test('a CA with an RSA key', async (t) => {
+t.test('a CA may have an RSA key', async (t) => {
   const authority = await CertificateAuthority.load({ store: new Map(), keyType: 'rsa' })
   const certificate = new X509Certificate(authority.certificatePem)
   t.match(certificate.publicKey.asymmetricKeyDetails, { modulusLength: 2048 })
@@ -74,7 +74,7 @@ t.test('a CA with an RSA key', async (t) => {
   t.equal(fields(leaf.toString())[2]!.der.toString('hex'), '300d06092a864886f70d01010b0500', 'sha256WithRSAEncryption')
 })
 
-t.test('a CA with name constraints', async (t) => {
+t.test('a CA has the name constraints of the option permit, for names and for addresses', async (t) => {
   const names = await CertificateAuthority.load({ store: new Map(), permit: ['.test', 'localhost'] })
   const everyAddress = `a130300a8708${'00'.repeat(8)}30228720${'00'.repeat(32)}`
   const dns = `3006820474657374300b8209${hex('localhost')}`
@@ -84,7 +84,7 @@ t.test('a CA with name constraints', async (t) => {
   t.equal(extensions(addresses.certificatePem)['2.5.29.30'], `!3038a030${networks}a10430028200`)
 })
 
-t.test('a leaf', async (t) => {
+t.test('a leaf is a certificate of 45 days for servers of its names', async (t) => {
   const now = Date.now()
   const authority = await CertificateAuthority.load({ store: new Map() })
   const certificate = new X509Certificate(authority.certificatePem)
@@ -116,7 +116,7 @@ t.test('a leaf', async (t) => {
   t.ok(others.every((other) => other.publicKey.equals(leaf.publicKey)), 'one key for all leaves of a process')
 })
 
-t.test('a leaf with an RSA key', async (t) => {
+t.test('a leaf may have an RSA key', async (t) => {
   const authority = await CertificateAuthority.load({ store: new Map(), leafKeyType: 'rsa' })
   const pem = await authority.certificate('www.example.com')
   const leaf = new X509Certificate(pem)

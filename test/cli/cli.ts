@@ -13,6 +13,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { compileTo } from '../support/compiled'
+import { plain } from '../support/plain-child'
 
 const TAP = join(__dirname, '..', '..', '.tap')
 
@@ -42,7 +43,7 @@ export interface Cli {
 const NO_PROXY = { http_proxy: '', https_proxy: '', HTTP_PROXY: '', HTTPS_PROXY: '' }
 
 export function startCli (t: Test, args: string[], env: NodeJS.ProcessEnv = {}): Cli {
-  const child = spawn(process.execPath, [COMMAND, ...args], {
+  const child = spawn(...plain(process.execPath, [COMMAND, ...args], env.NODE_OPTIONS), {
     cwd: t.testdirName, env: { ...process.env, ...NO_PROXY, ...env }, stdio: ['ignore', 'pipe', 'pipe']
   })
   t.teardown(() => child.kill('SIGKILL'))

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { run } from '../../cli/program'
 import { compileTo } from '../support/compiled'
+import { plain } from '../support/plain-child'
 
 /** Runs with the loaders of this process, so that its coverage counts. */
 const SOURCE = join(__dirname, '..', '..', 'cli', 'fastify-prox.ts')
@@ -19,11 +20,13 @@ interface Outcome {
 
 async function execute (file: string, ...args: string[]): Promise<Outcome> {
   return await new Promise((resolve) => {
-    const child = execFile(file, args, (_error, stdout, stderr) => resolve({ code: child.exitCode, stdout, stderr }))
+    const child = execFile(...plain(file, args), (_error, stdout, stderr) => {
+      resolve({ code: child.exitCode, stdout, stderr })
+    })
   })
 }
 
-t.test('compiled: done, failed, wrong arguments', async (t) => {
+t.test('the compiled command exits with 0, 1 and 2 for done, failed and wrong arguments', async (t) => {
   const directory = t.testdir()
   compileTo(directory)
   const command = join(directory, 'cli', 'fastify-prox.js')
@@ -44,7 +47,7 @@ t.test('compiled: done, failed, wrong arguments', async (t) => {
   )
 })
 
-t.test('from its source', async (t) => {
+t.test('the command runs from its source', async (t) => {
   t.match(
     await execute(process.execPath, ...process.execArgv, SOURCE, '--version'),
     { code: 0, stdout: /^\d+\.\d+\.\d+/, stderr: '' }
@@ -61,11 +64,11 @@ t.test('a reader that leaves early is no error, and a full disk is one', async (
     const [code] = await once(child, 'close')
     return [code, stderr]
   }
-  const left = spawn(process.execPath, args)
+  const left = spawn(...plain(process.execPath, args))
   left.stdout.destroy()
   t.strictSame(await outcome(left), [0, ''])
   const full = openSync('/dev/full', 'w')
   t.teardown(() => closeSync(full))
-  const failing = spawn(process.execPath, args, { stdio: ['ignore', full, 'pipe'] })
+  const failing = spawn(...plain(process.execPath, args), { stdio: ['ignore', full, 'pipe'] })
   t.match(await outcome(failing), [1, /^fastify-prox: ENOSPC: no space left on device/])
 })

@@ -39,7 +39,7 @@ const KEY = '-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG
 
 const mode = (file: string) => (statSync(file).mode & 0o777).toString(8)
 
-t.test('help and version', async (t) => {
+t.test('--help and --version are answered on the standard output', async (t) => {
   const { version } = JSON.parse(
     readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')
   ) as { version: string }
@@ -57,7 +57,7 @@ t.test('help and version', async (t) => {
   }
 })
 
-t.test('wrong arguments', async (t) => {
+t.test('wrong arguments are told on the standard error, with exit code 2', async (t) => {
   const wrong: Array<[string[], RegExp]> = [
     [[], /Usage: fastify-prox/],
     [['ca'], /Usage: fastify-prox ca/],
@@ -137,7 +137,7 @@ t.test('create refuses what the option would', async (t) => {
   t.notOk(existsSync(file))
 })
 
-t.test('show tells what is there', async (t) => {
+t.test('ca show tells what is there', async (t) => {
   const file = join(t.testdir(), 'ca.pem')
   t.strictSame(
     await command('ca', 'show', '--file', file),
@@ -273,7 +273,7 @@ t.test('issue gives a host a certificate with a key of its own', async (t) => {
   )
 })
 
-t.test('without --file it is the one that an application makes', async (t) => {
+t.test('without --file the CA is the one that an application makes', async (t) => {
   const directory = t.testdir({ app: {} })
   const back = process.cwd()
   t.teardown(() => process.chdir(back))
@@ -284,7 +284,7 @@ t.test('without --file it is the one that an application makes', async (t) => {
   t.ok(existsSync(join(directory, 'app', 'ca', 'fastify-prox-ca.pem')))
 })
 
-t.test('a file that cannot be read or written', async (t) => {
+t.test('a file that cannot be read or written is an error in words', async (t) => {
   const file = join(t.testdir(), 'ca.pem')
   mkdirSync(file)
   t.match(await command('ca', 'show', '--file', file), {

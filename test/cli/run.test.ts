@@ -1,59 +1,19 @@
-/** `fastify-prox run`: a program behind an application that a module exports. */
+/** `fastify-prox run` as a process of its own: what it hands on to the program, and the program to it. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import http from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { startHost } from '../tunnel/passing'
 import { cli, startCli } from './cli'
 
-/** Asks for each URL and prints the answers; the environment leads it to the proxy. */
-const ASK = `
-import http from 'node:http'
-for (const url of process.argv.slice(2)) {
-  const response = await new Promise((resolve) => http.get(url, resolve))
-  console.log(response.statusCode, (await response.toArray()).join('').slice(0, 60))
-}`
-
-const B = "proxyApps: { 'b.test': async (app) => { app.get('/', async () => 'b') } }"
-
 const APPS = "export default { 'a.test': async (app) => { app.get('/', async () => 'a') } }"
 
 function files (t: Test, more: Record<string, string> = {}): void {
-  t.testdir({ 'ask.mjs': ASK, 'apps.mjs': APPS, ...more })
+  t.testdir({ 'apps.mjs': APPS, ...more })
 }
 
 /** What runs behind `--`. */
 const NODE = ['--', process.execPath]
-
-t.test('a plugin, proxy apps, options, or all of it', async (t) => {
-  files(t, {
-    'plugin.mjs': "export default async (app) => { app.get('/*', async ({ proxy }) => 'plugin ' + proxy.url) }",
-    'options.mjs': `export const options = { resolver: '/p/', ${B} }
-      export default async (app) => { app.get('/p/*', async ({ url }) => url) }`,
-    'both.mjs': `export const options = { proxyHost: 'me.test', ${B} }
-      ${APPS}`,
-    'only.mjs': `export const options = { ${B} }`,
-    'compiled.cjs': `exports.__esModule = true
-      exports.default = async (app) => { app.get('/*', async () => 'compiled') }`
-  })
-  const outputs: Record<string, string> = {
-    plugin: '200 plugin http://a.test/\n200 plugin http://b.test/\n',
-    options: '200 /p/http://a.test/\n200 b\n',
-    both: '200 a\n200 b\n',
-    only: '404 *\n200 b\n'
-  }
-  for (const [name, output] of Object.entries(outputs)) {
-    const { code, stdout } = await cli(
-      t, ['run', `${name}.mjs`, ...NODE, 'ask.mjs', 'http://a.test/', 'http://b.test/']
-    )
-    t.equal(stdout.replace(/404 .*/g, '404 *'), output, name)
-    t.equal(code, 0)
-  }
-  t.match(await cli(
-    t, ['run', 'compiled.cjs', ...NODE, 'ask.mjs', 'http://a.test/']
-  ), { stdout: '200 compiled\n', stderr: '' })
-})
 
 t.test('the program gets its arguments as they are, and its exit code is the result', async (t) => {
   files(t, { 'tell.mjs': 'console.log(JSON.stringify(process.argv.slice(2))); process.exitCode = 7' })
@@ -61,17 +21,6 @@ t.test('the program gets its arguments as they are, and its exit code is the res
   t.strictSame(await cli(t, ['run', 'apps.mjs', ...NODE, 'tell.mjs', ...args]), {
     code: 7, stdout: `${JSON.stringify(args)}\n`, stderr: ''
   })
-})
-
-t.test('requests without a route are told at the end', async (t) => {
-  files(t)
-  const urls = ['http://a.test/', 'http://b.test/x?key=secret', 'http://b.test/x?key=other', 'http://a.test/none']
-  const told = await cli(t, ['run', 'apps.mjs', ...NODE, 'ask.mjs', ...urls])
-  t.equal(told.stderr, 'Requests that had no route:\n  GET http://b.test/x?… (2 times)\n  GET http://a.test/none\n')
-  t.equal(told.code, 0)
-  t.equal((await cli(t, ['run', 'apps.mjs', '--quiet', ...NODE, 'ask.mjs', ...urls])).stderr, '')
-  const many = Array.from({ length: 103 }, (_, i) => `http://b.test/${i}`)
-  t.match((await cli(t, ['run', 'apps.mjs', ...NODE, 'ask.mjs', ...many])).stderr, /\/99\n {2}and 3 more\n$/)
 })
 
 t.test('the CA is in memory, or in a file', async (t) => {
@@ -106,63 +55,6 @@ t.test('signals are handed on', async (t) => {
     t.equal((await command.ended).code, code, `${file} ${signal}`)
   }
   t.equal((await cli(t, ['run', 'apps.mjs', ...NODE, 'kill.mjs'])).code, 137)
-})
-
-t.test('what cannot be run', async (t) => {
-  files(t, {
-    'nothing.mjs': 'export const other = 1',
-    'number.mjs': 'export default 5',
-    'text.mjs': "export const options = 'none'",
-    'throws.mjs': "throw new Error('of its own')",
-    'wrong.mjs': 'export const options = { resolvers: 5 }',
-    'fails.mjs': "export default async () => { throw new Error('while it loads') }",
-    'data.txt': 'no program'
-  })
-  const failures: Record<string, RegExp> = {
-    'nothing.mjs': /^fastify-prox: nothing.mjs has neither a plugin nor an object of proxy apps as its default .*\n$/,
-    'number.mjs': /has neither a plugin/,
-    'text.mjs': /exports "options" that are no object/,
-    'throws.mjs': /^fastify-prox: of its own\n$/,
-    'wrong.mjs': /There is no option "resolvers"\. Did you mean "resolver"/,
-    'fails.mjs': /while it loads/,
-    'absent.mjs': /^fastify-prox: Cannot find module /
-  }
-  for (const [file, stderr] of Object.entries(failures)) {
-    t.match(await cli(t, ['run', file, '--', 'true']), { code: 1, stdout: '', stderr }, file)
-  }
-  t.match(await cli(t, ['run', 'apps.mjs', '--', 'no-such-program']), {
-    code: 127, stderr: 'fastify-prox: no-such-program cannot be run: ENOENT\n'
-  })
-  t.match(await cli(t, ['run', 'apps.mjs', '--', './data.txt']), { code: 126, stderr: /cannot be run: EACCES/ })
-  t.match(await cli(t, ['run', 'apps.mjs']), { code: 2, stderr: /what to run is missing: it stands behind '--'/ })
-  t.match(await cli(t, ['run', 'apps.mjs', '--pass', 'a/b', '--', 'true']), {
-    code: 2, stderr: /"a\/b" is neither a host nor "\*\." and a host/
-  })
-})
-
-t.test('--forward forwards what has no route', async (t) => {
-  const site = await startHost(t, () => {}, http.createServer((request, response) => {
-    let body = ''
-    request.on('data', (chunk) => { body += chunk })
-    request.on('end', () => response.end(`site ${request.method} ${request.url} ${body}`))
-  }))
-  const url = `http://127.0.0.1:${site.port}/x`
-  files(t, {
-    'taken.mjs': "export default async (app) => { app.get('/*', async () => 'taken') }",
-    'post.mjs': ASK.replace('http.get(url, resolve)', `http.request(
-      url, { method: 'POST', headers: { 'content-type': 'application/json' } }, resolve).end('{"a":')`)
-  })
-  const allow = ['--forward', '--allow', '127.0.0.1, 10.0.0.0/8']
-  t.strictSame(await cli(t, ['run', 'apps.mjs', ...allow, ...NODE, 'ask.mjs', 'http://a.test/', url]), {
-    code: 0, stdout: '200 a\n200 site GET /x \n', stderr: ''
-  })
-  t.match(await cli(t, ['run', 'apps.mjs', '--forward', ...NODE, 'ask.mjs', url]), {
-    stdout: /^403 .*FST_PROX_ADDRESS_REFUSED/
-  })
-  t.match(await cli(t, ['run', 'taken.mjs', ...allow, ...NODE, 'ask.mjs', url]), { stdout: '200 taken\n' })
-  t.match(
-    await cli(t, ['run', 'taken.mjs', ...allow, ...NODE, 'post.mjs', url]), { stdout: '200 site POST /x {"a":\n' }
-  )
 })
 
 t.test('--pass passes tunnels through', async (t) => {

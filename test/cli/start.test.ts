@@ -1,16 +1,13 @@
-/** `fastify-prox start`: an application that a module exports as a proxy. */
+/** `fastify-prox start` as a process of its own: an application that a module exports as a proxy. */
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import tls from 'node:tls'
-import { createServer } from 'node:http'
 import t from 'tap'
-import { WebSocket, WebSocketServer } from 'ws'
 import { connect } from '../support/raw'
-import { startHost } from '../tunnel/passing'
 import { until } from '../tunnel/support'
-import { cli, startCli } from './cli'
+import { startCli } from './cli'
 
 const APP = "export default { 'a.test': async (app) => { app.get('/', async () => 'a') } }"
 
@@ -76,41 +73,6 @@ t.test('a CA that the module makes, and --quiet', async (t) => {
   ) !== false)
   quiet.child.kill()
   t.strictSame(await quiet.ended, { code: 0, stdout: '', stderr: '' })
-})
-
-t.test('what cannot be started', async (t) => {
-  t.testdir({ 'app.mjs': APP })
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => server.close())
-  const { port } = server.address() as net.AddressInfo
-  t.match(await cli(t, ['start', 'app.mjs', '--port', String(port)]), { code: 1, stderr: /EADDRINUSE/ })
-  for (const wrong of ['x', '65536', '-1', '1.5']) {
-    t.match(
-      await cli(t, ['start', 'app.mjs', `--port=${wrong}`]), { code: 2, stderr: /a number from 0 to 65535/ }, wrong
-    )
-  }
-})
-
-t.test('--forward forwards WebSockets too', async (t) => {
-  const server = createServer()
-  new WebSocketServer({ server }).on(
-    'connection', (socket) => socket.on('message', (data) => socket.send(`site says ${String(data)}`))
-  )
-  const site = await startHost(t, () => {}, server)
-  t.testdir({ 'app.mjs': APP })
-  const command = startCli(t, ['start', 'app.mjs', '--port', '0', '--forward', '--allow', '127.0.0.1'])
-  const port = Number((await command.printed(PORT))[1])
-  const socket = net.connect(port, '127.0.0.1')
-  socket.write(`CONNECT 127.0.0.1:${site.port} HTTP/1.1\r\nHost: a\r\n\r\n`)
-  await once(socket, 'data')
-  const client = new WebSocket(`ws://127.0.0.1:${site.port}/`, { createConnection: () => socket as never })
-  await once(client, 'open')
-  client.send('hello')
-  t.equal(String((await once(client, 'message'))[0]), 'site says hello')
-  client.terminate()
-  command.child.kill()
-  t.equal((await command.ended).code, 0)
 })
 
 t.test('--watch starts again when a file changes', async (t) => {

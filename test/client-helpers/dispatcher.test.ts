@@ -134,7 +134,7 @@ t.test('the handlers of earlier versions are adapted where undici has an adapter
   t.strictSame(dispatched, [['adapter', older], ['agent', newer]])
 })
 
-t.test('without undici there is neither', async (t) => {
+t.test('without undici there is neither a dispatcher nor proxyFetch', async (t) => {
   const { app } = await start(t)
   const cause = replaceUndici(t, null)
   const code = 'FST_PROX_NO_UNDICI'

@@ -7,6 +7,7 @@ import type { Test } from 'tap'
 import type { WebSocket } from 'ws'
 import fastifyProx, { proxyAuthResolver } from '../../plugin/index'
 import type { FastifyProxOptions, InjectProxyWSContext } from '../../plugin/index'
+import { basic } from '../support/basic'
 import { create } from '../support/proxy'
 
 async function serve (t: Test, prox: FastifyProxOptions = {}): Promise<FastifyInstance> {
@@ -121,7 +122,7 @@ t.test('reaches proxy hosts', async (t) => {
 
 t.test('is asked for credentials, and rejects with every answer that is not 101', async (t) => {
   const app = await serve(t, { resolver: proxyAuthResolver() })
-  const authorization = { 'proxy-authorization': `Basic ${Buffer.from('jane:secret').toString('base64')}` }
+  const authorization = basic('jane:secret')
   for (const scheme of ['ws', 'wss']) {
     await t.rejects(app.injectProxyWS(`${scheme}://example.com/`), { message: 'Unexpected server response: 407' })
     const { socket, told } = await open(app, `${scheme}://example.com/`, { headers: authorization })

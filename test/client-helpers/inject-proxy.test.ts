@@ -2,10 +2,11 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
 import t from 'tap'
 import fastifyProx from '../../plugin/index'
+import { basic } from '../support/basic'
 import { create, start } from '../support/proxy'
 
-/** What a route tells of a request. */
-function telling (app: FastifyInstance): void {
+/** A route that answers with what an injected request has in common with one that a client sends. */
+function tellCommon (app: FastifyInstance): void {
   app.all('/prefix/*', async ({ method, url, headers, protocol, hostname, ip, body, proxy, raw }) => ({
     method,
     url,
@@ -23,7 +24,7 @@ function telling (app: FastifyInstance): void {
 const PROX = { resolver: '/prefix/' }
 
 t.test('looks like the request of a client with a socket', async (t) => {
-  const proxy = await start(t, { prox: PROX }, telling)
+  const proxy = await start(t, { prox: PROX }, tellCommon)
   for (const url of [
     'http://example.com/a?b=1', 'http://example.com', 'http://[::1]:8080/', 'https://example.com/a?b=1',
     'https://example.com:8443/%C3%BC', 'https://192.0.2.1/'
@@ -46,7 +47,7 @@ t.test('looks like the request of a client with a socket', async (t) => {
 })
 
 t.test('takes what inject takes', async (t) => {
-  const { app } = await create(t, { prox: PROX }, telling)
+  const { app } = await create(t, { prox: PROX }, tellCommon)
   const post: InjectOptions['method'] = 'POST'
   const remoteAddress = '192.0.2.7'
   const json = await app.injectProxy({
@@ -75,7 +76,7 @@ t.test('takes what inject takes', async (t) => {
 })
 
 t.test('waits until the instance is ready, in both styles', async (t) => {
-  const { app } = await create(t, { prox: PROX }, telling)
+  const { app } = await create(t, { prox: PROX }, tellCommon)
   let ready = false
   app.addHook('onReady', async () => { ready = true })
   t.equal((await app.injectProxy('https://example.com/')).statusCode, 200)
@@ -106,7 +107,7 @@ t.test('runs hooks once, and fails as other requests do', async (t) => {
   const hooks: string[] = []
   app.addHook('onRequest', async (request) => { hooks.push(`onRequest ${request.url}`) })
   app.addHook('onResponse', async (request) => { hooks.push(`onResponse ${request.url}`) })
-  telling(app)
+  tellCommon(app)
   await app.injectProxy('https://example.com/a')
   t.strictSame(hooks, ['onRequest /prefix/https://example.com/a', 'onResponse /prefix/https://example.com/a'])
   t.equal(log.count(/incoming request/), 1)
@@ -125,7 +126,7 @@ t.test('reaches proxy hosts', async (t) => {
   const api = async (api: FastifyInstance): Promise<void> => {
     api.get('/v1/*', async ({ url, proxy }) => ({ url, host: proxy?.proxyHost }))
   }
-  const { app } = await create(t, { prox: { ...PROX, proxyApps: { [host]: api } } }, telling)
+  const { app } = await create(t, { prox: { ...PROX, proxyApps: { [host]: api } } }, tellCommon)
   t.strictSame((await app.injectProxy(`https://${host}/v1/a?b`)).json(), { url: '/v1/a?b', host })
   t.equal((await app.injectProxy('http://fastify-prox/download/pem')).body, app.proxyCA.certificatePem)
   t.equal((await app.inject('/v1/a')).statusCode, 404)
@@ -141,14 +142,14 @@ t.test('is asked for credentials, for http and https', async (t) => {
     const refused = await app.injectProxy(url)
     t.equal(refused.statusCode, 407, url)
     t.equal(refused.headers['proxy-authenticate'], 'Basic realm="who?", charset="UTF-8"')
-    const headers = { 'proxy-authorization': `Basic ${Buffer.from('jane:secret').toString('base64')}` }
+    const headers = basic('jane:secret')
     const seen = { url: `/jane/${url}`, username: 'jane', seen: null }
     t.strictSame((await app.injectProxy({ url, headers })).json(), seen)
   }
 })
 
 t.test('takes absolute URLs only, and says so', async (t) => {
-  const { app } = await create(t, { prox: PROX }, telling)
+  const { app } = await create(t, { prox: PROX }, tellCommon)
   const urls = [
     '/a', 'example.com', '', 'ftp://example.com/', 'wss://example.com/', 'https://user:secret@example.com/',
     'http://user@example.com/', 'http://:secret@example.com/', undefined, null, 5

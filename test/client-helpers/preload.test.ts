@@ -9,6 +9,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { withPreload } from '../../plugin/clients/proxy-environment'
 import { CertificateAuthority, proxyAuthResolver } from '../../plugin/index'
+import { plain } from '../support/plain-child'
 import { start } from '../support/proxy'
 import type { Proxy, ProxyOptions, Setup } from '../support/proxy'
 import { UNDICI } from '../support/undici'
@@ -48,9 +49,10 @@ async function serve (t: Test, options: ProxyOptions = {}): Promise<Proxy> {
 
 /** Runs a program in the environment of a proxy, and resolves with the lines that it printed. */
 async function run (env: Record<string, string>, program: string, nodeOptions = ''): Promise<string[]> {
-  const { stdout } = await promisify(execFile)(process.execPath, ['-e', `${PRELUDE};(async () => { ${program} })()`], {
-    env: { PATH: process.env.PATH, NODE_NO_WARNINGS: '1', ...env, NODE_OPTIONS: `${nodeOptions} ${env.NODE_OPTIONS}` },
-    timeout: 60_000
+  const args = ['-e', `${PRELUDE};(async () => { ${program} })()`]
+  const [file, all] = plain(process.execPath, args, `${nodeOptions} ${env.NODE_OPTIONS}`)
+  const { stdout } = await promisify(execFile)(file, all, {
+    env: { PATH: process.env.PATH, NODE_NO_WARNINGS: '1', ...env }, timeout: 60_000
   })
   return stdout.trimEnd().split('\n')
 }
@@ -116,7 +118,7 @@ t.test('ways of its own stay', async (t) => {
   t.strictSame(lines, ['https://example.com/agent', 'direct /socket', 'direct null', 'direct /'])
 })
 
-t.test('credentials, and a proxy that speaks TLS', async (t) => {
+t.test('credentials come to a proxy that speaks TLS', async (t) => {
   const ca = await CertificateAuthority.load({ store: new Map() })
   const { key, cert } = await ca.issue('localhost')
   const validate = (...credentials: string[]): boolean => credentials.join(' ') === 'jane@home s:ü'
@@ -217,6 +219,16 @@ t.test('without undici another copy of undici fails with the same words where No
   const program = `await report(require(${copy}).request('http://example.com/').then(() => 'came'))`
   const lines = await run(app.proxyEnv(), program, replacing(t, null))
   t.match(lines[0], NODE_READS ? 'came' : /^fastify-prox: nothing was sent/)
+})
+
+t.test('a program prints the warnings that it had without a proxy, and no other', async (t) => {
+  const { app } = await serve(t)
+  const program = "fetch('http://example.com/').then(() => process.emitWarning('mine', { code: 'A' }))"
+  const [file, args] = plain(process.execPath, ['-e', program], withPreload())
+  const env = { PATH: process.env.PATH, ...app.proxyEnv() }
+  const { stderr } = await promisify(execFile)(file, args, { env, timeout: 60_000 })
+  t.match(stderr, /^\(node:\d+\) \[A\] Warning: mine\n/)
+  t.notMatch(stderr, 'UNDICI')
 })
 
 t.test('NODE_USE_ENV_PROXY=0 turns it off', async (t) => {

@@ -33,6 +33,13 @@ async function visitAndClose (browser: Browser, urls: readonly string[]): Promis
   }
 }
 
+/** Sets a cookie, posts 300 kB from the page, and gives what the server has got of both. */
+const POST = `(() => {
+  document.cookie = 'seen=yes'
+  const headers = { 'content-type': 'text/plain' }
+  return fetch('/posted', { method: 'POST', headers, body: 'é'.repeat(150_000) }).then((response) => response.text())
+})()`
+
 /** Opens every URL in a tab, or says hello to its WebSocket, and resolves with what came back. */
 async function visit (tab: Tab, urls: readonly string[]): Promise<string> {
   const answers: unknown[] = []
@@ -49,6 +56,8 @@ async function visit (tab: Tab, urls: readonly string[]): Promise<string> {
     } else {
       await tab.goto(url)
       answers.push(await tab.evaluate('document.body.innerText'))
+      const posted = await tab.evaluate(POST)
+      if (posted !== '300000 bytes, seen=yes') throw new Error(`The server has got ${String(posted)}`)
     }
   }
   return answers.join('\n')

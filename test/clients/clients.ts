@@ -14,6 +14,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Test } from 'tap'
 import fastifyProx from '../../plugin/index'
 import type { ProxyRequest } from '../../plugin/index'
+import { plain } from '../support/plain-child'
 
 export const PROGRAMS = join(__dirname, 'programs')
 
@@ -92,7 +93,9 @@ export class ClientProxy {
     app.addContentTypeParser('application/grpc', (request, payload, done) => {
       payload.resume().on('end', () => done(null))
     })
-    app.post('/prefix/*', (request, reply) => {
+    app.post('/prefix/*', async (request, reply) => {
+      const { body, headers: { cookie } } = request
+      if (typeof body === 'string') return `${Buffer.byteLength(body)} bytes, ${cookie}`
       reply.hijack()
       const url = Buffer.from(proxy.#arrive(request))
       // A message of gRPC: not compressed, its length, its bytes.
@@ -121,7 +124,8 @@ export class ClientProxy {
   ): Promise<string> {
     const { PATH } = process.env
     const env = { PATH, HOME: this.directory, LC_ALL: 'C', NODE_NO_WARNINGS: '1', ...this.app.proxyEnv(), ...more }
-    const { stdout } = await promisify(execFile)(file, args, { cwd, env, timeout: 50_000 })
+    const [command, rest] = plain(file, args, env.NODE_OPTIONS)
+    const { stdout } = await promisify(execFile)(command, rest, { cwd, env, timeout: 50_000 })
     return stdout
   }
 

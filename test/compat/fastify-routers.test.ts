@@ -1,4 +1,4 @@
-/** A Fastify or a find-my-way that works otherwise is told at start-up. */
+/** Registration refuses a Fastify or a find-my-way that works otherwise than `plugin/compat` relies on. */
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
@@ -7,18 +7,24 @@ import fastifyProx from '../../plugin/index'
 import { isRoot, routersOf } from '../../plugin/compat/fastify-routers'
 import type { Router } from '../../plugin/compat/find-my-way'
 
-const symbolOf = (app: object, name: string): symbol => Object.getOwnPropertySymbols(app).find(({ description }) => description === name)!
+function symbolOf (app: object, name: string): symbol {
+  return Object.getOwnPropertySymbols(app).find(({ description }) => description === name)!
+}
+
+interface FourOhFour { router: Router | undefined }
 
 /** A new Fastify, and the object with its not-found handlers. */
-function internals (): { app: FastifyInstance, fourOhFour: { router: Router | undefined } } {
+function internals (): { app: FastifyInstance, fourOhFour: FourOhFour } {
   const app = Fastify()
-  return { app, fourOhFour: app[symbolOf(app, 'fastify.404') as keyof FastifyInstance] as unknown as { router: Router } }
+  const property = symbolOf(app, 'fastify.404') as keyof FastifyInstance
+  return { app, fourOhFour: app[property] as unknown as FourOhFour }
 }
 
 function refuses (t: Test, app: FastifyInstance, difference: string): void {
+  const advice = 'Update fastify-prox, or use an older Fastify 5'
   t.throws(() => routersOf(app), {
     code: 'FST_PROX_UNSUPPORTED_FASTIFY',
-    message: `fastify-prox cannot work with Fastify ${app.version}: ${difference}. Update fastify-prox, or use an older Fastify 5`
+    message: `fastify-prox cannot work with Fastify ${app.version}: ${difference}. ${advice}`
   }, difference)
 }
 
@@ -32,7 +38,7 @@ t.test('finds the routers of the Fastify that is there', async (t) => {
   t.notOk(Object.hasOwn(router, 'hasConstraintStrategy'))
 })
 
-t.test('tells what is not there', async (t) => {
+t.test('refuses a Fastify that lacks what is relied on, and says what', async (t) => {
   for (const name of ['fastify.404', 'fastify.404ContextKey']) {
     const { app } = internals()
     Reflect.deleteProperty(app, symbolOf(app, name))
@@ -49,9 +55,10 @@ t.test('tells what is not there', async (t) => {
   refuses(t, lacking.app, 'its router has no method prettyPrint')
 })
 
-t.test('tells a router whose lookup does not go by find', async (t) => {
+t.test('refuses a router whose lookup does not go by find', async (t) => {
   const { app, fourOhFour } = internals()
-  const { constructor: Original } = Object.getPrototypeOf(fourOhFour.router) as { constructor: new (options: object) => Router }
+  type RouterClass = new (options: object) => Router
+  const { constructor: Original } = Object.getPrototypeOf(fourOhFour.router) as { constructor: RouterClass }
   class Otherwise extends Original {
     override lookup (): unknown { return undefined }
   }
@@ -59,17 +66,20 @@ t.test('tells a router whose lookup does not go by find', async (t) => {
   refuses(t, app, 'in its router, lookup does not go by find')
 })
 
-t.test('tells a Fastify that adds routes otherwise', async (t) => {
+t.test('refuses a Fastify that adds routes otherwise', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   const { router } = routersOf(app)
   const { on } = router
   Object.defineProperty(router, 'on', { get: () => on, set: () => {} })
   app.register(fastifyProx, { ca: { store: new Map() } })
-  await t.rejects(async () => { await app.ready() }, { code: 'FST_PROX_UNSUPPORTED_FASTIFY', message: /it adds routes otherwise/ })
+  await t.rejects(async () => { await app.ready() }, {
+    code: 'FST_PROX_UNSUPPORTED_FASTIFY',
+    message: /it adds routes otherwise/
+  })
 })
 
-t.test('tells the root from the context of a plugin', async (t) => {
+t.test('knows the root from the context of a plugin', async (t) => {
   const { app } = internals()
   t.equal(isRoot(app), true)
   await app.register(async (child) => { t.equal(isRoot(child), false) })

@@ -6,7 +6,8 @@ import net from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
 import t from 'tap'
 import type { Accepted } from '../../plugin/compat/http2-stream'
-import { listen, until } from './http2-support'
+import { until } from '../support/until'
+import { listen } from './http2-support'
 
 const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = http2.constants
 

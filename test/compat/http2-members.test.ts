@@ -5,7 +5,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { ask, listen } from './http2-support'
 
-t.test('Express', async (t) => {
+t.test('Express and its routes answer over HTTP/2', async (t) => {
   const server = await listen(t, async (app) => {
     await app.register(express)
     app.use((request, response, next) => {

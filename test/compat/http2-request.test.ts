@@ -1,8 +1,8 @@
-/** Requests over HTTP/2 as the routes of an application that was written for HTTP/1.1 see them. */
+/** The head of a request over HTTP/2 and its connection, as applications that were written for HTTP/1.1 see them. */
 import { once } from 'node:events'
 import http from 'node:http'
 import type { IncomingMessage } from 'node:http'
-import http2 from 'node:http2'
+import type http2 from 'node:http2'
 import net from 'node:net'
 import type { AddressInfo } from 'node:net'
 import tls from 'node:tls'
@@ -11,14 +11,11 @@ import { CertificateAuthority } from '../../plugin/ca/authority'
 import type { Http2Request } from '../../plugin/compat/http2-request'
 import { connectionOf } from '../../plugin/compat/http2-socket'
 import { isHttp2 } from '../../plugin/compat/http2-state'
-import {
-  ask, DATA, END_HEADERS, END_STREAM, ended, frame, HEADERS, listen, literal, PREFACE, REQUEST, RST_STREAM, until,
-  UPLOAD
-} from './http2-support'
+import { END_HEADERS, END_STREAM, frame, literal, OPENING, TYPE } from '../support/http2-frames'
+import { until } from '../support/until'
+import { ask, listen, REQUEST } from './http2-support'
 
-const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = http2.constants
-
-t.test('the fields that a route sees', async (t) => {
+t.test('a route sees the fields as over HTTP/1.1', async (t) => {
   const server = await listen(t, (app) => {
     app.all('/*', async ({ raw }) => ({
       headers: raw.headers,
@@ -70,7 +67,7 @@ t.test('fields that come several times are joined as over HTTP/1.1', async (t) =
   const h2 = await listen(t, (app) => { app.get('/', async ({ raw }) => { request = raw }) })
   const raw = await h2.raw()
   const block = Buffer.concat([REQUEST, ...lines.map(([name, value]) => literal(name!, value!))])
-  raw.write(Buffer.concat([PREFACE, frame(HEADERS, END_STREAM | END_HEADERS, 1, block)]))
+  raw.write(Buffer.concat([OPENING, frame(TYPE.HEADERS, END_STREAM | END_HEADERS, 1, block)]))
   await until(() => request !== undefined)
   t.strictSame({ ...request!.headers }, expected)
 })
@@ -84,148 +81,6 @@ t.test('a request can be sent on with its fields', async (t) => {
     app.get('/', async ({ headers }) => await (await fetch(url, { headers: headers as Record<string, string> })).text())
   })
   t.match(await ask(await server.client(), { 'x-a': '1' }), { status: 200, body: '1' })
-})
-
-t.test('content without length and type reaches the route', async (t) => {
-  const server = await listen(t, (app) => {
-    app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
-    app.post('/*', async ({ body, raw }) => ({ body, coding: raw.headers['transfer-encoding'], raw: raw.rawHeaders }))
-    app.addHttpMethod('REPORT', { hasBody: true })
-  })
-  const session = await server.client()
-  const post = async (headers: object, body?: string) => {
-    return JSON.parse((await ask(session, { ':method': 'POST', ...headers }, body)).body)
-  }
-  const seen = await post({ ':authority': 'a.test' }, 'content')
-  t.strictSame(seen, {
-    body: 'content', coding: 'chunked', raw: ['host', 'a.test', 'transfer-encoding', 'chunked']
-  })
-  t.match(await post({ 'content-length': 7 }, 'content'), { body: 'content', coding: undefined })
-  t.match(await post({}), { body: undefined, coding: undefined }, 'a request without content')
-})
-
-t.test('a length that the content contradicts is refused by the library', async (t) => {
-  const server = await listen(t, (app) => { app.post('/', async ({ body }) => body) })
-  const session = await server.client()
-  for (const length of ['6', '8']) {
-    const headers = { ':method': 'POST', 'content-length': length, 'content-type': 'text/plain' }
-    await t.rejects(ask(session, headers, 'content'))
-  }
-})
-
-t.test('an upload that was cut off is no complete one', async (t) => {
-  for (const code of [NGHTTP2_NO_ERROR, NGHTTP2_CANCEL]) {
-    const server = await listen(t, () => {}, {
-      accepted: ({ request, response }) => {
-        ended.push(new Promise((resolve) => {
-          let content = ''
-          request.on('data', (chunk) => { content += chunk })
-          request.on('end', () => resolve(['end', content]))
-          request.on('error', ({ code, message }: NodeJS.ErrnoException) => resolve([code, message]))
-        }))
-        t.equal(request.complete, false)
-        request.once('data', () => raw.write(frame(RST_STREAM, 0, 1, code)))
-        response.flushHeaders()
-        requests.push(request)
-      }
-    })
-    const ended: Array<Promise<unknown>> = []
-    const requests: Http2Request[] = []
-    const raw = await server.raw()
-    raw.write(Buffer.concat([PREFACE, frame(HEADERS, END_HEADERS, 1, UPLOAD), frame(DATA, 0, 1, Buffer.from('half'))]))
-    await until(() => ended.length === 1)
-    t.strictSame(await ended[0], ['ECONNRESET', 'aborted'])
-    t.match(requests[0], { aborted: true, complete: false, destroyed: true })
-  }
-})
-
-t.test('an upload that is cut off behind its response is no complete one', async (t) => {
-  let end: Promise<unknown> | undefined
-  const server = await listen(t, () => {}, {
-    accepted: ({ request, response }) => {
-      end = new Promise((resolve) => {
-        request.on('end', () => resolve('end')).on('error', ({ code }: NodeJS.ErrnoException) => resolve(code))
-      })
-      request.once('data', () => {
-        response.end('early')
-        setImmediate(() => raw.write(frame(RST_STREAM, 0, 1, NGHTTP2_CANCEL)))
-      })
-    }
-  })
-  const raw = await server.raw()
-  raw.write(Buffer.concat([PREFACE, frame(HEADERS, END_HEADERS, 1, UPLOAD), frame(DATA, 0, 1, Buffer.from('half'))]))
-  await until(() => end !== undefined)
-  t.equal(await end, 'ECONNRESET')
-})
-
-t.test('a body that is complete is read to its end, whenever that is', async (t) => {
-  const server = await listen(t, () => {}, {
-    accepted: ({ request, response }) => {
-      request.resume().on('end', () => {
-        t.equal(request.complete, true)
-        t.equal(request.aborted, false)
-        response.end('read')
-      })
-      t.equal(request.complete, false)
-    }
-  })
-  t.match(await ask(await server.client(), { ':method': 'POST' }, 'content'), { status: 200, body: 'read' })
-})
-
-t.test('requests that a client leaves', async (t) => {
-  const requests: Http2Request[] = []
-  const events: string[] = []
-  const server = await listen(t, () => {}, {
-    accepted: ({ request }) => {
-      requests.push(request)
-      request.on('aborted', () => events.push('aborted')).on('close', () => events.push('close'))
-      if (request.url === '/error') request.on('error', () => events.push('error'))
-    }
-  })
-  const session = await server.client()
-  for (const [method, path, expected] of [
-    ['GET', '/error', ['aborted', 'error', 'close']], ['GET', '/', ['aborted', 'close']], ['HEAD', '/', ['close']]
-  ] as const) {
-    events.length = 0
-    const stream = session.request({ ':method': method, ':path': path })
-    const count = requests.length
-    await until(() => requests.length > count)
-    const request = requests.at(-1)!
-    t.equal(request.aborted, false)
-    stream.close(NGHTTP2_CANCEL)
-    await until(() => events.includes('close'))
-    t.strictSame(events, expected)
-    t.match(request, { aborted: true, complete: true })
-  }
-})
-
-t.test('a request that the application destroys takes its stream with it', async (t) => {
-  const server = await listen(t, () => {}, {
-    accepted: ({ request }) => { request.destroy(request.url === '/error' ? new Error('no more') : undefined) }
-  })
-  const session = await server.client()
-  for (const [path, code] of [['/', NGHTTP2_CANCEL], ['/error', http2.constants.NGHTTP2_INTERNAL_ERROR]] as const) {
-    const stream = session.request({ ':path': path })
-    await ended(stream).catch(() => {})
-    t.equal(stream.rstCode, code)
-  }
-})
-
-t.test('trailers', async (t) => {
-  const server = await listen(t, (app) => {
-    app.post('/', async ({ raw }) => ({
-      trailers: raw.trailers,
-      distinct: raw.trailersDistinct,
-      raw: raw.rawTrailers,
-      symbols: Object.getOwnPropertySymbols(raw.trailers).length
-    }))
-  })
-  const headers = { ':method': 'POST', 'content-type': 'text/plain' }
-  const stream = (await server.client()).request(headers, { waitForTrailers: true })
-  stream.on('wantTrailers', () => stream.sendTrailers({ 'x-a': ['1', '2'] })).end('content')
-  t.strictSame(JSON.parse(Buffer.concat(await stream.toArray()).toString()), {
-    trailers: { 'x-a': '1, 2' }, distinct: { 'x-a': ['1', '2'] }, raw: ['x-a', '1', 'x-a', '2'], symbols: 0
-  })
 })
 
 t.test('every view of the fields agrees when one was taken out', async (t) => {
@@ -264,7 +119,7 @@ t.test('addresses outlive the stream and the session', async (t) => {
   t.equal(ips[0], '127.0.0.1')
 })
 
-t.test('the socket of a request', async (t) => {
+t.test('the socket of a request tells what is known of its connection', async (t) => {
   const ca = await CertificateAuthority.load({ store: new Map() })
   const { key, cert } = await ca.issue('a.test')
   const requests: Http2Request[] = []
@@ -312,7 +167,7 @@ t.test('the socket of a request', async (t) => {
   socket.resetAndDestroy()
 })
 
-t.test('setting what belongs to the stream', async (t) => {
+t.test('what belongs to the stream may be set', async (t) => {
   const server = await listen(t, () => {}, {
     accepted: ({ request, response }, stream) => {
       const timeout = (): void => {}
@@ -325,7 +180,7 @@ t.test('setting what belongs to the stream', async (t) => {
   await ask(await server.client())
 })
 
-t.test('a connection of which nothing is known', async (t) => {
+t.test('a request may be of a connection of which nothing is known', async (t) => {
   let request: Http2Request | undefined
   const server = await listen(t, () => {}, { accepted: (both) => { request = both.request } })
   const session = await server.client()
@@ -340,7 +195,7 @@ t.test('a connection of which nothing is known', async (t) => {
   t.equal(connectionOf(closing, socket).values.size, 0)
 })
 
-t.test('isHttp2', (t) => {
+t.test('isHttp2 knows requests and responses of HTTP/2', (t) => {
   t.equal(isHttp2({ httpVersionMajor: 2 } as IncomingMessage), true)
   t.equal(isHttp2({ httpVersionMajor: 1 } as IncomingMessage), false)
   t.end()

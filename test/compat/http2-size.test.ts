@@ -2,9 +2,10 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { canBeSent, encodedLength } from '../../plugin/compat/http2-size'
-import { frame, HEADERS, END_HEADERS, END_STREAM, listen, PREFACE, REQUEST } from './http2-support'
+import { END_HEADERS, END_STREAM, frame, OPENING, TYPE } from '../support/http2-frames'
+import { listen, REQUEST } from './http2-support'
 
-t.test('the length of a value in the code of HPACK, for every character', async (t) => {
+t.test('every character counts as long as it is in the code of HPACK', async (t) => {
   const characters = Array.from({ length: 94 }, (_, i) => String.fromCharCode(33 + i))
   const server = await listen(t, () => {}, {
     accepted: ({ response }) => {
@@ -14,7 +15,7 @@ t.test('the length of a value in the code of HPACK, for every character', async 
   })
   let current = ''
   const raw = await server.raw()
-  raw.write(PREFACE)
+  raw.write(OPENING)
   let bytes = Buffer.alloc(0)
   raw.on('data', (chunk) => { bytes = Buffer.concat([bytes, chunk]) })
   /** The length of the next header section. */
@@ -24,7 +25,7 @@ t.test('the length of a value in the code of HPACK, for every character', async 
       if (bytes.length >= 9 + length) {
         const type = bytes[3]
         bytes = bytes.subarray(9 + length)
-        if (type === HEADERS) return length
+        if (type === TYPE.HEADERS) return length
       } else {
         await once(raw, 'data')
       }
@@ -35,7 +36,7 @@ t.test('the length of a value in the code of HPACK, for every character', async 
   let stream = 1
   for (const character of ['first', ...characters]) {
     current = character
-    raw.write(frame(HEADERS, END_STREAM | END_HEADERS, stream, REQUEST))
+    raw.write(frame(TYPE.HEADERS, END_STREAM | END_HEADERS, stream, REQUEST))
     const length = await next()
     // `:status`, the name or its index, and two or three octets of length; a bit more or less would make it 100.
     const overhead = length - encodedLength(character.repeat(800))
@@ -45,7 +46,7 @@ t.test('the length of a value in the code of HPACK, for every character', async 
   t.strictSame(wrong, [])
 })
 
-t.test('what can be sent', (t) => {
+t.test('a header section can be sent up to the limit of the library', (t) => {
   t.equal(canBeSent({}, 0), true)
   t.equal(canBeSent({ a: 'b' }), true)
   t.equal(canBeSent({ a: '~'.repeat(70_000) }), false)

@@ -10,21 +10,22 @@ import t from 'tap'
 import type { Accepted } from '../../plugin/compat/http2-stream'
 import { acceptStream, http2Options, refuseStream } from '../../plugin/compat/http2-stream'
 import {
-  ask, CONTINUATION, DATA, END_HEADERS, END_STREAM, ended, frame, GOAWAY, HEADERS, listen, literal, PREFACE, REQUEST,
-  RST_STREAM, SETTINGS, until, UPLOAD
-} from './http2-support'
+  ACK, data, END_HEADERS, END_STREAM, frame, goaway, literal, OPENING, ping, pushPromise, rstStream, TYPE, windowUpdate
+} from '../support/http2-frames'
+import { until } from '../support/until'
+import { ask, ended, listen, REQUEST, UPLOAD } from './http2-support'
 
-const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = http2.constants
+const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR } = http2.constants
+const { CONTINUATION, HEADERS, SETTINGS } = TYPE
 
-const PING = 6
-const PONG = frame(PING, 1, 0, Buffer.alloc(8)).toString('latin1')
+const PONG = ping(undefined, ACK).toString('latin1')
 const AUTHORITY = Buffer.concat([Buffer.from([0x41, 6]), Buffer.from('a.test')])
 
 function fields (count: number, value = 'a'): Record<string, string> {
   return Object.fromEntries(Array.from({ length: count }, (_, i) => [`x${i}`, value]))
 }
 
-t.test('as many request fields as over HTTP/1.1', async (t) => {
+t.test('a request may have as many fields as over HTTP/1.1', async (t) => {
   const server = await listen(t, (app) => {
     app.get('/', async ({ raw }) => ({ count: raw.rawHeaders.length / 2, cookie: raw.headers.cookie?.length }))
   })
@@ -41,7 +42,7 @@ t.test('as many request fields as over HTTP/1.1', async (t) => {
   t.equal((await ask(session)).status, 200, 'on the same connection')
 })
 
-t.test('limits of its own', async (t) => {
+t.test('limits may be other than those of HTTP/1.1', async (t) => {
   const routes = (app: FastifyInstance): unknown => app.get('/', async () => 'whole')
   const few = await listen(t, routes, { limits: { maxHeaderSize: 1_024, maxHeadersCount: 3 } })
   const session = await few.client()
@@ -75,14 +76,13 @@ t.test('targets are taken and refused as by Node\'s HTTP/1.1 parser', async (t) 
     }
   })
   const client = await server.raw()
-  client.write(PREFACE)
+  client.write(OPENING)
   let stream = 1
   const byHttp2 = async (target: Buffer): Promise<string> => {
     url = undefined
     const block = Buffer.concat([Buffer.from([0x82, 0x86]), AUTHORITY, literal(':path', target)])
     // The library answers PING when it has gone through what came before.
-    const ping = frame(PING, 0, 0, Buffer.alloc(8))
-    client.write(Buffer.concat([frame(HEADERS, END_STREAM | END_HEADERS, stream, block), ping]))
+    client.write(Buffer.concat([frame(HEADERS, END_STREAM | END_HEADERS, stream, block), ping()]))
     stream += 2
     let text = ''
     while (!text.includes(PONG)) text += (await once(client, 'data'))[0].toString('latin1')
@@ -97,7 +97,7 @@ t.test('targets are taken and refused as by Node\'s HTTP/1.1 parser', async (t) 
   t.strictSame(differences, ['/a#b'], 'but for fragments, which no request has')
 })
 
-t.test('targets in other forms', async (t) => {
+t.test('targets in other forms are refused, but for OPTIONS *', async (t) => {
   const server = await listen(t, (app) => {
     app.options('*', async ({ raw }) => raw.url)
     app.get('/', async () => 'whole')
@@ -115,7 +115,7 @@ t.test('targets in other forms', async (t) => {
   t.equal((await ask(session)).status, 200, 'the session goes on')
 })
 
-t.test('pseudo-header fields that are missing, come twice or late', async (t) => {
+t.test('pseudo-header fields that are missing, come twice or late do no harm', async (t) => {
   const server = await listen(t, (app) => { app.all('/*', async () => 'whole') })
   const [method, path, scheme] = [Buffer.from([0x82]), Buffer.from([0x84]), Buffer.from([0x86])]
   const bad = [
@@ -137,14 +137,14 @@ t.test('pseudo-header fields that are missing, come twice or late', async (t) =>
   ].map((block) => Buffer.concat(block))
   const raw = await server.raw()
   const frames = bad.map((block, i) => frame(HEADERS, END_STREAM | END_HEADERS, 2 * i + 1, block))
-  raw.write(Buffer.concat([PREFACE, ...frames]))
+  raw.write(Buffer.concat([OPENING, ...frames]))
   raw.resume()
   await once(raw, 'data')
   const session = await server.client()
   t.equal((await ask(session)).status, 200)
 })
 
-t.test('CONNECT', async (t) => {
+t.test('a CONNECT is refused or accepted as a request for an authority', async (t) => {
   const server = await listen(t)
   const session = await server.client()
   const stream = session.request({ ':method': 'CONNECT', ':authority': 'b.test:443' })
@@ -165,7 +165,7 @@ t.test('CONNECT', async (t) => {
   t.strictSame(request.headers, { host: 'b.test:443' })
 })
 
-t.test('expectations', async (t) => {
+t.test('100-continue is answered, and other expectations are refused', async (t) => {
   const server = await listen(t, (app) => { app.post('/', async ({ body }) => body) })
   const session = await server.client()
   const headers = { ':method': 'POST', 'content-type': 'text/plain' }
@@ -178,26 +178,24 @@ t.test('expectations', async (t) => {
 })
 
 const KILLERS: Record<string, Buffer> = {
-  'RST_STREAM CANCEL': frame(RST_STREAM, 0, 1, NGHTTP2_CANCEL),
-  'RST_STREAM NO_ERROR': frame(RST_STREAM, 0, 1, NGHTTP2_NO_ERROR),
-  'RST_STREAM PROTOCOL_ERROR': frame(RST_STREAM, 0, 1, 1),
-  'GOAWAY with an error': frame(GOAWAY, 0, 0, Buffer.from([0, 0, 0, 1, 0, 0, 0, 1])),
-  'GOAWAY without': frame(GOAWAY, 0, 0, Buffer.from([0, 0, 0, 1, 0, 0, 0, 0])),
-  'WINDOW_UPDATE 0': frame(8, 0, 1, 0),
-  PUSH_PROMISE: frame(5, END_HEADERS, 1, Buffer.concat([Buffer.from([0, 0, 0, 2]), REQUEST])),
-  'DATA on an idle stream': frame(DATA, 0, 9, Buffer.from('a')),
+  'RST_STREAM CANCEL': rstStream(1, NGHTTP2_CANCEL),
+  'RST_STREAM NO_ERROR': rstStream(1, NGHTTP2_NO_ERROR),
+  'RST_STREAM PROTOCOL_ERROR': rstStream(1, NGHTTP2_PROTOCOL_ERROR),
+  'GOAWAY with an error': goaway(NGHTTP2_PROTOCOL_ERROR, 1),
+  'GOAWAY without': goaway(NGHTTP2_NO_ERROR, 1),
+  'WINDOW_UPDATE 0': windowUpdate(1, 0),
+  PUSH_PROMISE: pushPromise(1, 2),
+  'DATA on an idle stream': data(9, 'a'),
   'a second HEADERS': frame(HEADERS, END_HEADERS, 1, REQUEST),
-  'DATA behind the end': Buffer.concat([
-    frame(DATA, END_STREAM, 1, Buffer.alloc(0)), frame(DATA, 0, 1, Buffer.from('a'))
-  ]),
-  'a CONTINUATION of nothing': frame(CONTINUATION, 0, 1, Buffer.alloc(0)),
-  'SETTINGS on a stream': frame(SETTINGS, 0, 1, Buffer.alloc(0))
+  'DATA behind the end': Buffer.concat([data(1, '', END_STREAM), data(1, 'a')]),
+  'a CONTINUATION of nothing': frame(CONTINUATION, 0, 1),
+  'SETTINGS on a stream': frame(SETTINGS, 0, 1)
 }
 
 const FIRSTS: Record<string, Buffer> = {
   GET: frame(HEADERS, END_STREAM | END_HEADERS, 1, REQUEST),
   POST: frame(HEADERS, END_HEADERS, 1, UPLOAD),
-  'POST with content': Buffer.concat([frame(HEADERS, END_HEADERS, 1, UPLOAD), frame(DATA, 0, 1, Buffer.from('half'))]),
+  'POST with content': Buffer.concat([frame(HEADERS, END_HEADERS, 1, UPLOAD), data(1, 'half')]),
   HEAD: frame(HEADERS, END_STREAM | END_HEADERS, 1, Buffer.concat([literal(':method', 'HEAD'), REQUEST.subarray(1)])),
   CONNECT: frame(HEADERS, END_HEADERS, 1, Buffer.concat([literal(':method', 'CONNECT'), REQUEST.subarray(3)])),
   'expect 100-continue': frame(HEADERS, END_HEADERS, 1, Buffer.concat([UPLOAD, literal('expect', '100-continue')])),
@@ -212,7 +210,7 @@ const FIRSTS: Record<string, Buffer> = {
 
 for (const handed of [true, false]) {
   const source = handed ? 'JavaScript' : 'the system'
-  t.test(`streams that die right behind their beginning, bytes from ${source}`, async (t) => {
+  t.test(`streams may die right behind their beginning, with bytes from ${source}`, async (t) => {
     let requests = 0
     const server = await listen(t, (app) => {
       app.all('/*', async (_request, reply) => {
@@ -223,7 +221,7 @@ for (const handed of [true, false]) {
     for (const [first, begin] of Object.entries(FIRSTS)) {
       for (const [killer, kill] of Object.entries(KILLERS)) {
         const raw = await server.raw()
-        raw.write(Buffer.concat([PREFACE, begin, kill]))
+        raw.write(Buffer.concat([OPENING, begin, kill]))
         await once(raw, 'data')
         await new Promise(setImmediate)
         raw.destroy()

@@ -4,7 +4,7 @@
  *   const server = await listen(t, (app) => { app.get('/', …) }, { limits, secure, handed })
  *   const session = await server.client()                  Node's client of HTTP/2
  *   const answer = await ask(session, { ':path': '/a' })   one request, one answer
- *   const raw = await server.raw()                         a socket for frames made by hand: `frame`, `REQUEST`
+ *   const raw = await server.raw()                         a socket for the frames of test/support/http2-frames
  */
 import { once } from 'node:events'
 import http2 from 'node:http2'
@@ -20,40 +20,12 @@ import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
 import { acceptStream, http2Options, refuseStream } from '../../plugin/compat/http2-stream'
 import type { Accepted, Http2Limits } from '../../plugin/compat/http2-stream'
+import type { Http2Response } from '../../plugin/compat/http2-response'
+import { requestBlock } from '../support/http2-frames'
 
-export const [DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY, CONTINUATION] = [0, 1, 3, 4, 7, 9] as const
-export const [END_STREAM, END_HEADERS] = [1, 4] as const
-
-/** `GET /` for `a.test` by http, and the same with POST, as HPACK has it (RFC 7541). */
-export const [REQUEST, UPLOAD] = [0x82, 0x83].map((method) => {
-  return Buffer.concat([Buffer.from([method, 0x84, 0x86, 0x41, 6]), Buffer.from('a.test')])
-}) as [Buffer, Buffer]
-
-export const PREFACE = Buffer.concat([
-  Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(SETTINGS, 0, 0, Buffer.alloc(0))
-])
-
-export function frame (type: number, flags: number, stream: number, payload: Buffer | number): Buffer {
-  const content = Buffer.isBuffer(payload) ? payload : uint32(payload)
-  const header = Buffer.alloc(9)
-  header.writeUIntBE(content.length, 0, 3)
-  header[3] = type
-  header[4] = flags
-  header.writeUInt32BE(stream, 5)
-  return Buffer.concat([header, content])
-}
-
-function uint32 (value: number): Buffer {
-  const bytes = Buffer.alloc(4)
-  bytes.writeUInt32BE(value)
-  return bytes
-}
-
-/** A literal field without indexing and Huffman code (RFC 7541 6.2.2); both lengths below 127. */
-export function literal (name: string, value: string | Buffer): Buffer {
-  const content = Buffer.from(value)
-  return Buffer.concat([Buffer.from([0, name.length]), Buffer.from(name), Buffer.from([content.length]), content])
-}
+/** The fields of `GET /` for `a.test` by http, and of the same with POST. */
+export const REQUEST = requestBlock('GET', 'http', 'a.test')
+export const UPLOAD = requestBlock('POST', 'http', 'a.test')
 
 export interface Setup {
   readonly fastify?: FastifyServerOptions
@@ -179,12 +151,15 @@ export async function ask (
   return { status: fields[':status']!, headers: fields, trailers, informational, body: content }
 }
 
+/** The answer to a request for `/` that a function gives to a raw response. */
+export async function answerOf (
+  t: Test, respond: (response: Http2Response) => void, method = 'GET'
+): Promise<Answer> {
+  const server = await listen(t, () => {}, { accepted: ({ response }) => respond(response) })
+  return await ask(await server.client(), { ':method': method })
+}
+
 /** Resolves when a stream has closed without an error. */
 export async function ended (stream: ClientHttp2Stream): Promise<void> {
   await new Promise<void>((resolve, reject) => { stream.on('error', reject).on('close', resolve) })
-}
-
-/** Resolves when a condition holds, asked again whenever the event loop has been around. */
-export async function until (condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5))
 }

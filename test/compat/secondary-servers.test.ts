@@ -10,8 +10,10 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import { secondaryServers } from '../../plugin/compat/secondary-servers'
+import { echo } from '../support/echo'
 import { start } from '../support/proxy'
 import type { Proxy, Setup } from '../support/proxy'
+import { jsonOf } from '../support/raw'
 import { HANDSHAKE } from '../support/websocket'
 
 const ADDRESSES = ['127.0.0.1', '::1']
@@ -22,9 +24,10 @@ const skip = hasIPv6 ? false : 'this machine has no IPv6 loopback'
 async function startOnLocalhost (t: Test, setup?: Setup, prox: object = {}): Promise<Proxy> {
   const { lookup } = dns
   const addresses = ADDRESSES.map((address, i) => ({ address, family: [4, 6][i] }))
+  type Callback = (err: null, found: typeof addresses) => void
   t.intercept(dns, 'lookup', {
     value: (...args: unknown[]) => {
-      const [host, options, callback] = args as [string, dns.LookupOptions, (err: null, found: typeof addresses) => void]
+      const [host, options, callback] = args as [string, dns.LookupOptions, Callback]
       if (host === 'localhost' && options.all === true) callback(null, addresses)
       else Reflect.apply(lookup, dns, args)
     }
@@ -36,17 +39,13 @@ function addressesOf ({ app }: Proxy): AddressInfo[] {
   return app.addresses() as AddressInfo[]
 }
 
-function telling (app: FastifyInstance): void {
-  app.all('/*', async ({ url, headers, proxy }) => ({ url, upgrade: headers.upgrade ?? null, proxied: proxy?.url ?? null }))
-}
-
 const UPGRADE = { connection: 'Upgrade', upgrade: 'h2c' }
 
-t.test('listen without a host', { skip }, async (t) => {
+t.test('listen without a host makes every server of a loopback address the proxy', { skip }, async (t) => {
   let context: FastifyInstance | undefined
   const proxy = await startOnLocalhost(t, (app) => {
     app.register(async (child) => { context = child })
-    telling(app)
+    echo(app)
   })
   const addresses = addressesOf(proxy)
   t.strictSame(addresses.map(({ address }) => address).sort(), ADDRESSES)
@@ -56,35 +55,38 @@ t.test('listen without a host', { skip }, async (t) => {
   for (const { address: host, port } of addresses) {
     t.test(host, async (t) => {
       const client = await proxy.client({ host, port })
+      const ask = (target: string, fields?: Record<string, string>) => jsonOf(client.ask('GET', target, fields))
       proxy.log.lines.length = 0
-      t.match(JSON.parse((await client.ask('GET', 'http://example.com/a')).body), { url: '/http://example.com/a', proxied: 'http://example.com/a' })
+      t.match(await ask('http://example.com/a'), { url: '/http://example.com/a', proxied: 'http://example.com/a' })
       t.equal(proxy.log.count(/^incoming request$/), 1)
-      t.match(JSON.parse((await client.ask('GET', '/a')).body), { url: '/a', proxied: null })
-      t.match(JSON.parse((await client.ask('GET', 'http://example.com/', UPGRADE)).body), { upgrade: null, proxied: 'http://example.com/' }, 'an upgrade that nobody takes')
-      t.match(JSON.parse((await client.ask('GET', '/', UPGRADE)).body), { proxied: null })
+      t.match(await ask('/a'), { url: '/a', proxied: null })
+      const untaken = await ask('http://example.com/', UPGRADE)
+      t.match(untaken, { upgrade: null, proxied: 'http://example.com/' }, 'an upgrade that nobody takes')
+      t.match(await ask('/', UPGRADE), { proxied: null })
       const secure = await proxy.tls('example.com:443', {}, {}, { host, port })
-      t.match(JSON.parse((await secure.ask('GET', '/b')).body), { proxied: 'https://example.com/b' })
+      t.match(await jsonOf(secure.ask('GET', '/b')), { proxied: 'https://example.com/b' })
       const plain = await proxy.tunnel('example.com:80', {}, { host, port })
-      t.match(JSON.parse((await plain.ask('GET', '/c')).body), { proxied: 'http://example.com/c' })
+      t.match(await jsonOf(plain.ask('GET', '/c')), { proxied: 'http://example.com/c' })
     })
   }
 })
 
-t.test('with WebSockets', { skip }, async (t) => {
+t.test('each server takes WebSockets, and leaves other upgrades to the routes', { skip }, async (t) => {
   const proxy = await startOnLocalhost(t, async (app) => {
     await app.register(websocket)
     app.get('/http:://example.com/socket', { websocket: true }, (socket) => { socket.send('hello') })
-    telling(app)
+    echo(app)
   })
   for (const { address: host, port } of addressesOf(proxy)) {
     const client = await proxy.client({ host, port })
-    t.match(JSON.parse((await client.ask('GET', 'http://example.com/', UPGRADE)).body), { upgrade: null, proxied: 'http://example.com/' })
+    const untaken = await jsonOf(client.ask('GET', 'http://example.com/', UPGRADE))
+    t.match(untaken, { upgrade: null, proxied: 'http://example.com/' })
     t.equal((await client.ask('GET', 'ws://example.com/socket', HANDSHAKE)).status, 101)
     t.equal((await client.read(7)).slice(2), 'hello')
   }
 })
 
-t.test('with the PROXY protocol', { skip }, async (t) => {
+t.test('each server reads the PROXY protocol', { skip }, async (t) => {
   const tellIp: Setup = (app) => { app.get('/*', async ({ ip }) => ip) }
   const proxy = await startOnLocalhost(t, tellIp, { proxyProtocol: { trusted: ADDRESSES } })
   for (const { address: host, port } of addressesOf(proxy)) {
@@ -94,10 +96,12 @@ t.test('with the PROXY protocol', { skip }, async (t) => {
   }
 })
 
-t.test('close', { skip }, async (t) => {
+t.test('close ends the tunnels of each server, and each server', { skip }, async (t) => {
   const proxy = await startOnLocalhost(t)
   const addresses = addressesOf(proxy)
-  const clients = await Promise.all(addresses.map(async ({ address: host, port }) => await proxy.tls('example.com:443', {}, {}, { host, port })))
+  const clients = await Promise.all(addresses.map(({ address: host, port }) => {
+    return proxy.tls('example.com:443', {}, {}, { host, port })
+  }))
   await proxy.app.close()
   for (const client of clients) t.equal(await client.closed(), '')
   for (const { address: host, port } of addresses) {
@@ -105,7 +109,7 @@ t.test('close', { skip }, async (t) => {
   }
 })
 
-t.test('without further servers', async (t) => {
+t.test('there are no further servers before listen, or where Fastify keeps none', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   t.strictSame(secondaryServers(app), [])

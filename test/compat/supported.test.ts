@@ -2,7 +2,7 @@
 import t from 'tap'
 import { assertSupported } from '../../plugin/compat/supported'
 
-t.test('this Node has all of it', async (t) => {
+t.test('this Node has all that is relied on', async (t) => {
   t.doesNotThrow(() => assertSupported())
 })
 

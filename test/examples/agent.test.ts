@@ -11,7 +11,11 @@ t.test('lets an agent talk to the hosts of the list, and puts the secret in and 
     response.end(`3t, and ${request.headers.authorization}`)
   }, { tls: {} })
   const { port, ca } = await startExample(t, 'agent', {
-    HOSTS: '127.0.0.1', API_HOST: 'localhost', API_KEY: 's3cr3t', ALLOW: '127.0.0.0/8,::1', NODE_EXTRA_CA_CERTS: 'site.pem'
+    HOSTS: '127.0.0.1',
+    API_HOST: 'localhost',
+    API_KEY: 's3cr3t',
+    ALLOW: '127.0.0.0/8,::1',
+    NODE_EXTRA_CA_CERTS: 'site.pem'
   }, { 'site.pem': (await privateRoot()).certificatePem })
   const client = async (authority: string) => {
     const tunnel = await connect(t, { host: 'localhost', port })
@@ -20,7 +24,10 @@ t.test('lets an agent talk to the hosts of the list, and puts the secret in and 
     return await secure(t, tunnel.detach(), authority, { ca: ca() })
   }
   const authority = `localhost:${site.port}`
-  const { status, body, headers } = await (await client(authority)).ask('GET', '/', { host: authority, authorization: 'Bearer none' })
+  const { status, body, headers } = await (await client(authority)).ask('GET', '/', {
+    host: authority,
+    authorization: 'Bearer none'
+  })
   t.strictSame([status, body, headers['x-echo']], [200, 'key: ******, and Bearer ******', 'Bearer ******'])
   t.equal(site.seen[0]!.headers.authorization, 'Bearer s3cr3t')
 

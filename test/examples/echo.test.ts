@@ -7,6 +7,7 @@ import { HttpsProxyAgent } from 'https-proxy-agent'
 import t from 'tap'
 import { ProxyAgent, request } from 'undici'
 import { WebSocket } from 'ws'
+import { plain } from '../support/plain-child'
 import { environment, examplePath, startExample } from './example'
 
 t.test('tells of every request', async (t) => {
@@ -44,7 +45,7 @@ t.test('tells of every request', async (t) => {
 
 t.test('names another port when its own is taken', async (t) => {
   const { port } = await startExample(t, 'echo')
-  const second = spawn(process.execPath, [join(examplePath('echo'), 'server.mjs')], {
+  const second = spawn(...plain(process.execPath, [join(examplePath('echo'), 'server.mjs')]), {
     cwd: t.testdir(), env: environment({ PORT: String(port) }), stdio: ['ignore', 'ignore', 'pipe']
   })
   const exit = once(second, 'exit')
@@ -60,7 +61,7 @@ t.test('ends when npm start is told to end', async (t) => {
     examples: t.fixture('symlink', join(root, 'examples'))
   })
   // Without the build that comes before it.
-  const npm = spawn('npm', ['start', '--ignore-scripts'], {
+  const npm = spawn(...plain('npm', ['start', '--ignore-scripts']), {
     cwd, env: environment({ PORT: '0' }), stdio: ['ignore', 'pipe', 'ignore']
   })
   const closed = once(npm, 'close')

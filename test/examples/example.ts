@@ -2,9 +2,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
+import type { Dirent } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
+import { plain } from '../support/plain-child'
 
 const ROOT = resolve(__dirname, '../..')
 
@@ -25,7 +27,7 @@ export function examplePath (name: string): string {
   return join(ROOT, 'examples', name)
 }
 
-/** What a program needs, and nothing that the test runner gives its own. */
+/** The variables that a program needs, and none that the test runner sets for its own. */
 export function environment (more: Record<string, string> = {}): NodeJS.ProcessEnv {
   const { PATH, HOME, SystemRoot } = process.env
   return { PATH, HOME, SystemRoot, ...more }
@@ -33,8 +35,11 @@ export function environment (more: Record<string, string> = {}): NodeJS.ProcessE
 
 /** The examples import what was built: it has to be there, and be newer than every source. */
 export function assertBuilt (): void {
-  const newest = (directory: string): number => Math.max(...readdirSync(join(ROOT, directory), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile()).map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs))
+  const modified = (entry: Dirent): number => statSync(join(entry.parentPath, entry.name)).mtimeMs
+  const newest = (directory: string): number => {
+    const entries = readdirSync(join(ROOT, directory), { recursive: true, withFileTypes: true })
+    return Math.max(...entries.filter((entry) => entry.isFile()).map(modified))
+  }
   const built = statSync(join(ROOT, 'dist/plugin/index.js'), { throwIfNoEntry: false })
   if (built === undefined || built.mtimeMs < Math.max(newest('plugin'), newest('types'))) {
     throw new Error('dist is missing or older than its sources: npm run build')
@@ -45,11 +50,15 @@ export function assertBuilt (): void {
  * Starts `examples/<name>/server.mjs` on a free port, in a directory of its own, and stops it when the test ends.
  * @param files what is in the directory
  */
-export async function startExample (t: Test, name: string, more: Record<string, string> = {}, files: Record<string, string> = {}): Promise<Example> {
+export async function startExample (
+  t: Test, name: string, more: Record<string, string> = {}, files: Record<string, string> = {}
+): Promise<Example> {
   assertBuilt()
   const directory = t.testdir(files)
-  const child = spawn(process.execPath, [join(examplePath(name), 'server.mjs')], {
-    cwd: directory, env: environment({ PORT: '0', ...more }), stdio: ['ignore', 'pipe', 'pipe']
+  const child = spawn(...plain(process.execPath, [join(examplePath(name), 'server.mjs')]), {
+    cwd: directory,
+    env: environment({ PORT: '0', ...more }),
+    stdio: ['ignore', 'pipe', 'pipe']
   })
   const exit = once(child, 'exit')
   let errors = ''

@@ -19,14 +19,17 @@ export interface Behaviour {
   readonly body?: string
   /** What the host answers, once the head (and `body`) is there; `null` closes the connection. */
   readonly answer?: string | null
-  /** In one word or two, what happened. */
+  /** Says in a word or two what happened. */
   readonly observe: (seen: Seen) => string
 }
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
 const line = ({ request }: Seen): string => request.split('\r\n')[0]!.split(' ')[1] ?? 'no request'
-const status = ({ response }: Seen): string => /^HTTP\/1\.1 (\d+)/m.exec(response.replace(/^HTTP\/1\.1 1\d\d [^]*?\r\n\r\n/, ''))?.[1] ?? 'none'
+const status = ({ response }: Seen): string => {
+  const final = response.replace(/^HTTP\/1\.1 1\d\d [^]*?\r\n\r\n/, '')
+  return /^HTTP\/1\.1 (\d+)/m.exec(final)?.[1] ?? 'none'
+}
 const bodyOf = (text: string): string => text.slice(text.indexOf('\r\n\r\n') + 4)
 const fields = (text: string, name: string): string[] => {
   const head = text.slice(0, text.indexOf('\r\n\r\n'))
@@ -36,13 +39,24 @@ const sent = (name: string) => ({ request }: Seen): string => fields(request, na
 const got = (name: string) => ({ response }: Seen): string => fields(response, name).join(' | ') || 'none'
 const has = (yes: boolean): string => yes ? 'yes' : 'no'
 const reached = (seen: Seen): string => seen.request === '' ? `no: ${status(seen)}` : line(seen)
+const casing = (text: string): string => /x-case/i.exec(text)?.[0] ?? 'none'
+const hasVia = (text: string): string => has(/^via: 1\.1 /im.test(text))
+const requestsSent = ({ request }: Seen): string => String(request.split(/^GET /m).length - 1)
+
+/** What became of the request's body `x`. */
+const bodySent = (otherwise: string) => (seen: Seen): string => {
+  if (seen.request === '') return `not sent: ${status(seen)}`
+  return bodyOf(seen.request) === 'x' ? 'as it was' : otherwise
+}
 
 function path (target: string): Behaviour {
-  return { name: `path and query \`${target.replace('|', '\\|')}\``, right: target, request: `GET ${target}`, observe: reached }
+  const name = `path and query \`${target.replace('|', '\\|')}\``
+  return { name, right: target, request: `GET ${target}`, observe: reached }
 }
 
 function requestField (name: string, value: string, right: string, observed = name): Behaviour {
-  return { name: `request field \`${name}: ${value}\``, right, request: `GET /\r\n${name}: ${value}`, observe: sent(observed) }
+  const request = `GET /\r\n${name}: ${value}`
+  return { name: `request field \`${name}: ${value}\``, right, request, observe: sent(observed) }
 }
 
 function responseField (name: string, value: string, right: string): Behaviour {
@@ -51,17 +65,26 @@ function responseField (name: string, value: string, right: string): Behaviour {
 }
 
 const json = '{"a" : 1.0, "b":[ ]}'
+const gzipped = gzipSync('ok').toString('latin1')
+const expires = 'Expires=Wed, 01 Jan 2020 00:00:00 GMT'
+
+/** Targets that have to reach the host byte for byte. */
+const PATHS = [
+  '/a/../b', '/?next=../../c', '/./a/./b', '//a//b', '/a%2Fb', '/a%2fb', '/a|b', '/{a}^`"', '/?a=%', '/?a=%E9', '/?',
+  '/a?b?c', '/a;b=c', '/%41%7e', '/a+b?c+d=%20', '/\\a'
+]
 
 export const BEHAVIOURS: readonly Behaviour[] = [
-  path('/a/../b'), path('/?next=../../c'), path('/./a/./b'), path('//a//b'), path('/a%2Fb'), path('/a%2fb'), path('/a|b'),
-  path('/{a}^`"'), path('/?a=%'), path('/?a=%E9'), path('/?'), path('/a?b?c'), path('/a;b=c'), path('/%41%7e'),
-  path('/a+b?c+d=%20'), path('/\\a'),
+  ...PATHS.map(path),
   {
     name: 'JSON body',
     right: 'as it was',
     request: `POST /\r\nContent-Type: application/json\r\nContent-Length: ${json.length}`,
     body: json,
-    observe: ({ request }) => request === '' ? 'not sent' : bodyOf(request) === json ? 'as it was' : bodyOf(request).replaceAll('\r\n', ' ')
+    observe: ({ request }) => {
+      if (request === '') return 'not sent'
+      return bodyOf(request) === json ? 'as it was' : bodyOf(request).replaceAll('\r\n', ' ')
+    }
   },
   {
     name: 'JSON body that is none',
@@ -82,35 +105,38 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     right: 'as it was',
     request: 'POST /\r\nContent-Type: a/b\r\nContent-Length: 1',
     body: 'x',
-    observe: (seen) => seen.request === '' ? `not sent: ${status(seen)}` : bodyOf(seen.request) === 'x' ? 'as it was' : 'changed'
+    observe: bodySent('changed')
   },
   {
     name: 'body without a type',
     right: 'as it was',
     request: 'POST /\r\nContent-Length: 1',
     body: 'x',
-    observe: (seen) => seen.request === '' ? `not sent: ${status(seen)}` : bodyOf(seen.request) === 'x' ? 'as it was' : 'changed'
+    observe: bodySent('changed')
   },
   {
     name: 'body of a GET',
     right: 'as it was',
     request: 'GET /\r\nContent-Length: 1',
     body: 'x',
-    observe: (seen) => seen.request === '' ? `not sent: ${status(seen)}` : bodyOf(seen.request) === 'x' ? 'as it was' : 'lost'
+    observe: bodySent('lost')
   },
   {
     name: 'body of a DELETE',
     right: 'as it was',
     request: 'DELETE /\r\nContent-Type: a/b\r\nContent-Length: 1',
     body: 'x',
-    observe: (seen) => seen.request === '' ? `not sent: ${status(seen)}` : bodyOf(seen.request) === 'x' ? 'as it was' : 'lost'
+    observe: bodySent('lost')
   },
   {
     name: 'request in chunks',
     right: 'in chunks',
     request: 'POST /\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked',
     body: '1\r\nx\r\n0\r\n\r\n',
-    observe: (seen) => seen.request === '' ? `not sent: ${status(seen)}` : /chunked/i.test(seen.request) ? 'in chunks' : 'with a length'
+    observe: (seen) => {
+      if (seen.request === '') return `not sent: ${status(seen)}`
+      return /chunked/i.test(seen.request) ? 'in chunks' : 'with a length'
+    }
   },
   {
     name: 'trailers of a request',
@@ -132,12 +158,22 @@ export const BEHAVIOURS: readonly Behaviour[] = [
   requestField('X-A', '1\r\nX-a: 2', '1 | 2'),
   requestField('Cookie', 'a=1; b=2', 'a=1; b=2'),
   requestField('X-Latin', '\xe9', '\xe9'),
-  { name: 'case of field names', right: 'X-CaSe', request: 'GET /\r\nX-CaSe: 1', observe: ({ request }) => /x-case/i.exec(request)?.[0] ?? 'none' },
-  { name: '`Via` of requests', right: 'yes', request: 'GET /', observe: ({ request }) => has(/^via: 1\.1 /im.test(request)) },
-  { name: '`Via` of responses', right: 'yes', request: 'GET /', observe: ({ response }) => has(/^via: 1\.1 /im.test(response)) },
+  {
+    name: 'case of field names',
+    right: 'X-CaSe',
+    request: 'GET /\r\nX-CaSe: 1',
+    observe: ({ request }) => casing(request)
+  },
+  { name: '`Via` of requests', right: 'yes', request: 'GET /', observe: ({ request }) => hasVia(request) },
+  { name: '`Via` of responses', right: 'yes', request: 'GET /', observe: ({ response }) => hasVia(response) },
   { name: 'request that comes back', right: '508', request: 'GET /\r\nVia: 1.1 test-pseudonym', observe: status },
   { name: '`Max-Forwards: 0` of OPTIONS', right: 'no: 200', request: 'OPTIONS /\r\nMax-Forwards: 0', observe: reached },
-  { name: '`Max-Forwards: 5` of OPTIONS', right: '4', request: 'OPTIONS /\r\nMax-Forwards: 5', observe: sent('max-forwards') },
+  {
+    name: '`Max-Forwards: 5` of OPTIONS',
+    right: '4',
+    request: 'OPTIONS /\r\nMax-Forwards: 5',
+    observe: sent('max-forwards')
+  },
   {
     name: '`Connection: close, X-Hop` of a response',
     right: 'none',
@@ -148,7 +184,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
   responseField('Keep-Alive', 'timeout=77', 'none'),
   responseField('Proxy-Authenticate', 'Basic realm="a"', 'none'),
   responseField('Upgrade', 'h2c', 'none'),
-  responseField('Set-Cookie', 'a=1; Expires=Wed, 01 Jan 2020 00:00:00 GMT\r\nSet-Cookie: b=2', 'a=1; Expires=Wed, 01 Jan 2020 00:00:00 GMT | b=2'),
+  responseField('Set-Cookie', `a=1; ${expires}\r\nSet-Cookie: b=2`, `a=1; ${expires} | b=2`),
   responseField('WWW-Authenticate', 'Basic realm="a"\r\nWWW-Authenticate: Bearer', 'Basic realm="a" | Bearer'),
   responseField('X-A', '1\r\nX-A: 2', '1 | 2'),
   responseField('X-Latin', '\xe9', '\xe9'),
@@ -157,7 +193,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     right: 'X-CaSe',
     request: 'GET /',
     answer: 'HTTP/1.1 200 OK\r\nX-CaSe: 1\r\nContent-Length: 2\r\n\r\nok',
-    observe: ({ response }) => /x-case/i.exec(response)?.[0] ?? 'none'
+    observe: ({ response }) => casing(response)
   },
   {
     name: 'reason phrase',
@@ -173,7 +209,13 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     answer: `HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n${OK}`,
     observe: (seen) => /^HTTP\/1\.1 103/.test(seen.response) ? 'yes' : `no: ${status(seen)}`
   },
-  { name: '100 that nobody asked for', right: '200', request: 'GET /', answer: `HTTP/1.1 100 Continue\r\n\r\n${OK}`, observe: status },
+  {
+    name: '100 that nobody asked for',
+    right: '200',
+    request: 'GET /',
+    answer: `HTTP/1.1 100 Continue\r\n\r\n${OK}`,
+    observe: status
+  },
   {
     name: 'trailers of a response',
     right: 'kept',
@@ -215,11 +257,23 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     right: '1',
     request: 'GET /',
     answer: 'HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n',
-    observe: ({ request }) => String(request.split(/^GET /m).length - 1)
+    observe: requestsSent
   },
-  { name: 'requests sent when the host closes the connection', right: '1', request: 'GET /', answer: null, observe: ({ request }) => String(request.split(/^GET /m).length - 1) },
+  {
+    name: 'requests sent when the host closes the connection',
+    right: '1',
+    request: 'GET /',
+    answer: null,
+    observe: requestsSent
+  },
   { name: 'status when the host closes the connection', right: '502', request: 'GET /', answer: null, observe: status },
-  { name: 'status for an answer that is not HTTP', right: '502', request: 'GET /', answer: 'SSH-2.0-x\r\n\r\n', observe: status },
+  {
+    name: 'status for an answer that is not HTTP',
+    right: '502',
+    request: 'GET /',
+    answer: 'SSH-2.0-x\r\n\r\n',
+    observe: status
+  },
   {
     name: 'content that was cut short',
     right: 'cut short',
@@ -231,8 +285,14 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     name: 'content in gzip',
     right: 'as it was',
     request: 'GET /\r\nAccept-Encoding: gzip',
-    answer: `HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${gzipSync('ok').length}\r\n\r\n${gzipSync('ok').toString('latin1')}`,
-    observe: ({ response }) => bodyOf(response) === gzipSync('ok').toString('latin1') ? 'as it was' : 'changed'
+    answer: `HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${gzipped.length}\r\n\r\n${gzipped}`,
+    observe: ({ response }) => bodyOf(response) === gzipped ? 'as it was' : 'changed'
   },
-  { name: 'transfer coding gzip', right: '502', request: 'GET /', answer: 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n', observe: status }
+  {
+    name: 'transfer coding gzip',
+    right: '502',
+    request: 'GET /',
+    answer: 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
+    observe: status
+  }
 ]

@@ -40,7 +40,11 @@ export class Scene {
   }
 
   private constructor () {
-    this.#apps = { 'fastify-prox/forward': Fastify(), '@fastify/reply-from': Fastify(), '@fastify/http-proxy': Fastify() }
+    this.#apps = {
+      'fastify-prox/forward': Fastify(),
+      '@fastify/reply-from': Fastify(),
+      '@fastify/http-proxy': Fastify()
+    }
     this.#host = net.createServer((socket) => {
       let text = ''
       socket.on('error', () => {})
@@ -69,7 +73,7 @@ export class Scene {
     if (!fields.some((field) => field.startsWith('Connection:'))) head.push('Connection: close')
     client.write(Buffer.from(`${head.join('\r\n')}\r\n\r\n${behaviour.body ?? ''}`, 'latin1'))
     const timer = setTimeout(() => client.destroy(), PATIENCE)
-    // A connection that was not to be closed is read up to the end of its response.
+    // Ends a connection that the behaviour keeps open at the end of its response.
     client.on('data', () => { if (/ok$|\r\n0\r\n\r\n$|}$/.test(response)) client.end() })
     await once(client, 'close')
     clearTimeout(timer)

@@ -1,7 +1,11 @@
 import { once } from 'node:events'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
+import websocket from '@fastify/websocket'
+import { HttpsProxyAgent } from 'https-proxy-agent'
 import t from 'tap'
+import { WebSocket, WebSocketServer } from 'ws'
 import type forward from '../../forward/index'
+import type { RawResponse } from '../support/raw'
 import { startForward, startRaw, startSite } from './support'
 
 t.test('sets and removes fields, and lets a route change the response', async (t) => {
@@ -16,7 +20,11 @@ t.test('sets and removes fields, and lets a route change the response', async (t
       }
     }))
   })
-  const { status, headers, body } = await (await proxy.client()).ask('GET', `http://127.0.0.1:${site.port}/`, { cookie: 'a=1', 'user-agent': 'you' })
+  const client = await proxy.client()
+  const { status, headers, body } = await client.ask('GET', `http://127.0.0.1:${site.port}/`, {
+    cookie: 'a=1',
+    'user-agent': 'you'
+  })
   t.strictSame([status, headers['x-seen'], headers['x-site'], body], [201, '1', undefined, 'body'])
   const { rawHeaders } = site.seen[0]!
   t.match(rawHeaders.join('\n'), /user-agent\nme\nX-Added\n1\nX-Added\n2\nx-number\n5\nVia/)
@@ -24,23 +32,32 @@ t.test('sets and removes fields, and lets a route change the response', async (t
 })
 
 t.test('sends another body in place of the one that came', async (t) => {
-  const site = await startSite(t, (_request, response) => response.setHeader('etag', '"a"').setHeader('content-length', 4).end('body'))
+  const site = await startSite(t, (_request, response) => {
+    response.setHeader('etag', '"a"').setHeader('content-length', 4).end('body')
+  })
+  const inCapitals = async function * (body: AsyncIterable<Buffer>): AsyncGenerator<string> {
+    for await (const chunk of body) yield String(chunk).toUpperCase()
+  }
   const bodies: Record<string, (response: forward.ForwardResponse) => void> = {
     text: (response) => { response.body = 'other text' },
     bytes: (response) => { response.body = Buffer.from('other text') },
     none: (response) => { response.body = null },
     iterable: (response) => { response.body = (async function * () { yield 'other '; yield Buffer.from('text') })() },
-    changed: (response) => {
-      const { body } = response
-      response.body = (async function * () { for await (const chunk of body as AsyncIterable<Buffer>) yield String(chunk).toUpperCase() })()
-    }
+    changed: (response) => { response.body = inCapitals(response.body as AsyncIterable<Buffer>) }
   }
   const proxy = await startForward(t, {}, (app) => {
     app.all('/*', (request, reply) => reply.forward({ onResponse: bodies[request.headers['x-body'] as string]! }))
   })
-  const expected: Record<string, string> = { text: 'other text', bytes: 'other text', none: '', iterable: 'other text', changed: 'BODY' }
+  const expected: Record<string, string> = {
+    text: 'other text',
+    bytes: 'other text',
+    none: '',
+    iterable: 'other text',
+    changed: 'BODY'
+  }
   for (const kind of Object.keys(bodies)) {
-    const { body, headers } = await (await proxy.client()).ask('GET', `http://127.0.0.1:${site.port}/`, { 'x-body': kind })
+    const client = await proxy.client()
+    const { body, headers } = await client.ask('GET', `http://127.0.0.1:${site.port}/`, { 'x-body': kind })
     t.strictSame([body, headers.etag], [expected[kind], undefined], kind)
   }
 })
@@ -71,26 +88,31 @@ t.test('decodes every coding, within the limit', async (t) => {
   }
   const site = await startSite(t, (request, response) => {
     const [coding, body] = encoded[request.url!.slice(1)]!
-    response.setHeader('content-encoding', coding).setHeader('etag', '"a"').setHeader('content-length', body.length).end(body)
+    response.setHeader('content-encoding', coding).setHeader('etag', '"a"').setHeader('content-length', body.length)
+    response.end(body)
   })
-  const proxy = await startForward(t, {}, (app) => { app.all('/*', (_request, reply) => reply.forward({ decode: { limit: 5000 } })) })
+  const proxy = await startForward(t, {}, (app) => {
+    app.all('/*', (_request, reply) => reply.forward({ decode: { limit: 5000 } }))
+  })
+  const ask = async (kind: string, accepted?: string): Promise<RawResponse> => {
+    const fields: Record<string, string> = accepted === undefined ? {} : { 'accept-encoding': accepted }
+    return await (await proxy.client()).ask('GET', `http://127.0.0.1:${site.port}/${kind}`, fields)
+  }
   for (const kind of ['gzip', 'deflate', 'raw', 'br', 'twice']) {
-    const { body, headers } = await (await proxy.client()).ask('GET', `http://127.0.0.1:${site.port}/${kind}`, { 'accept-encoding': 'x, gzip;q=0.5, br' })
+    const { body, headers } = await ask(kind, 'x, gzip;q=0.5, br')
     t.strictSame([body, headers['content-encoding'], headers.etag], [text, undefined, undefined], kind)
   }
   t.equal(site.seen[0]!.headers['accept-encoding'], 'gzip;q=0.5, br')
-  const unknown = await (await proxy.client()).ask('GET', `http://127.0.0.1:${site.port}/unknown`)
+  const unknown = await ask('unknown')
   t.strictSame([unknown.headers['content-encoding'], unknown.body], ['x', text])
-  t.equal((await (await proxy.client()).ask('GET', `http://127.0.0.1:${site.port}/empty`)).body, '')
-  for (const kind of ['wrong', 'large']) {
-    const client = await proxy.client()
-    await t.rejects(client.ask('GET', `http://127.0.0.1:${site.port}/${kind}`, { 'accept-encoding': 'zzz' }), /closed/, kind)
-  }
+  t.equal((await ask('empty')).body, '')
+  for (const kind of ['wrong', 'large']) await t.rejects(ask(kind, 'zzz'), /closed/, kind)
 })
 
 t.test('hands out the exchange as it was on the wire', async (t) => {
   const raw = await startRaw(t, (socket) => {
-    socket.end('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 Yes\r\nX-A: 1\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n' +
+    socket.end('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n' +
+      'HTTP/1.1 200 Yes\r\nX-A: 1\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n' +
       '2\r\nok\r\n0\r\nX-T: 1\r\n\r\n')
   })
   const events: unknown[] = []
@@ -105,25 +127,38 @@ t.test('hands out the exchange as it was on the wire', async (t) => {
         requestData: async (chunk) => { events.push(String(chunk)) },
         requestTrailers: (trailers) => { events.push(trailers) },
         informational: ({ statusCode }) => { events.push(statusCode) },
-        response: ({ statusCode, statusMessage, rawHeaders }) => { events.push([statusCode, statusMessage, rawHeaders.includes('Transfer-Encoding')]) },
+        response: ({ statusCode, statusMessage, rawHeaders }) => {
+          events.push([statusCode, statusMessage, rawHeaders.includes('Transfer-Encoding')])
+        },
         responseData: (chunk) => { events.push(String(chunk)) },
         responseTrailers: (trailers) => { events.push(trailers) },
         end: resolve
       }
     })
     proxy.app.onExchange(() => { throw new Error('a listener that fails') })
-    proxy.app.onExchange(() => ({ response: () => { throw new Error('a sink that fails') }, responseData: async () => { throw new Error('never') } }))
+    proxy.app.onExchange(() => ({
+      response: () => { throw new Error('a sink that fails') },
+      responseData: async () => { throw new Error('never') }
+    }))
     proxy.app.onExchange(() => ({ responseData: async () => { throw new Error('late') } }))
     proxy.app.onExchange(() => {})
   })
   const client = await proxy.client()
-  client.write(`POST http://127.0.0.1:${raw.port}/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nq\r\n0\r\nX-Q: 2\r\n\r\n`)
+  client.write(`POST http://127.0.0.1:${raw.port}/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n` +
+    '1\r\nq\r\n0\r\nX-Q: 2\r\n\r\n')
   t.match(await client.response(), { status: 200, body: 'ok', trailers: { 'x-t': '1' }, interim: [103] })
   const { error, timings } = await done
   t.equal(error, null)
   t.ok(timings.connected! <= timings.responseHead! && timings.responseHead! <= timings.end)
   t.strictSame(events, [
-    ['POST', '/x', false], ['/x', '1.1', true, '127.0.0.1', null, false], 'q', ['X-Q', '2'], 103, [200, 'Yes', true], 'ok', ['X-T', '1']
+    ['POST', '/x', false],
+    ['/x', '1.1', true, '127.0.0.1', null, false],
+    'q',
+    ['X-Q', '2'],
+    103,
+    [200, 'Yes', true],
+    'ok',
+    ['X-T', '1']
   ])
   t.equal(proxy.log.count(/no longer recorded/), 3)
 })
@@ -146,4 +181,26 @@ t.test('says why an exchange was cut short', async (t) => {
     await once(client.socket, 'close')
     t.ok(await errors.at(-1) instanceof Error)
   }
+})
+
+t.test('those who record may change the fields that are sent, one after the other', async (t) => {
+  const site = await startSite(t, (_request, response) => response.end())
+  const wss = new WebSocketServer({ server: site.server as never })
+  const proxy = await startForward(t, {}, async (app) => {
+    await app.register(websocket)
+    app.onExchange(() => ({ requestHeaders: (fields) => [...fields, 'X-First', '1'] }))
+    app.onExchange(() => ({}))
+    app.onExchange(() => ({ requestHeaders: (fields) => [...fields, 'X-Count', String(fields.length)] }))
+    app.get('/*', { websocket: true, config: { forward: true } }, (socket, request) => request.forwardSocket(socket))
+    app.post('/*', (_request, reply) => reply.forward())
+  })
+  await proxy.ask('POST', `http://127.0.0.1:${site.port}/`)
+  t.match(site.seen[0]!.headers, { 'x-first': '1', 'x-count': String })
+  const agent = new HttpsProxyAgent(`http://127.0.0.1:${proxy.port}`)
+  const client = new WebSocket(`ws://127.0.0.1:${site.port}/`, { agent })
+  const opened = once(client, 'open')
+  const [, request] = await once(wss, 'connection') as [unknown, { headers: object }]
+  await opened
+  t.match(request.headers, { 'x-first': '1', 'x-count': String })
+  client.terminate()
 })

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import t from 'tap'
+import { jsonOf } from '../support/raw'
 import { startForward, startRaw, startSite } from './support'
 
 t.test('answers 502 or 504, with a code, for what hosts do wrong', async (t) => {
@@ -8,7 +9,9 @@ t.test('answers 502 or 504, with a code, for what hosts do wrong', async (t) => 
   const closing = await startRaw(t, (socket) => socket.destroy())
   const plain = await startSite(t, (_request, response) => response.end())
   const slow = await startRaw(t, (socket) => { socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab') })
-  const switching = await startRaw(t, (socket) => { socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n') })
+  const switching = await startRaw(t, (socket) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n')
+  })
   const proxy = await startForward(t, { timeouts: { headers: 200, body: 200, connect: 2000 } })
   for (const [url, status, code] of [
     [`http://127.0.0.1:${silent.port}/`, 504, 'FST_PROX_UPSTREAM_TIMEOUT'],
@@ -66,7 +69,9 @@ t.test('says what to do when a body has been parsed', async (t) => {
     app.delete('/*', { schema: { body: { type: 'object', required: ['a'] } } }, async (request) => request.body)
   })
   const ask = async (method: string): Promise<string> => {
-    const { status, body } = await (await proxy.client()).ask(method, `http://127.0.0.1:${site.port}/`, { 'content-type': 'application/json' }, '{"a" :1}')
+    const client = await proxy.client()
+    const type = { 'content-type': 'application/json' }
+    const { status, body } = await client.ask(method, `http://127.0.0.1:${site.port}/`, type, '{"a" :1}')
     return `${status} ${JSON.parse(body).code ?? body}`
   }
   t.equal(await ask('POST'), '500 FST_PROX_BODY_PARSED')
@@ -80,7 +85,10 @@ t.test('answers 404 to what is no proxied request, and 500 to a URL that is none
     app.get('/url', (_request, reply) => reply.forward({ url: 'ftp://a' }))
     app.all('/*', (_request, reply) => reply.forward())
   })
-  const ask = async (path: string): Promise<string> => JSON.parse((await (await proxy.client()).ask('GET', path, { host: 'localhost' })).body).code
+  const ask = async (path: string): Promise<unknown> => {
+    const client = await proxy.client()
+    return (await jsonOf(client.ask('GET', path, { host: 'localhost' }))).code
+  }
   t.equal(await ask('/'), 'FST_PROX_NOT_PROXIED')
   t.equal(await ask('/url'), 'FST_PROX_INVALID_URL')
 })

@@ -3,7 +3,7 @@ import net from 'node:net'
 import t from 'tap'
 import { startForward, startSite } from './support'
 
-/** A small generator, so that a failure can be run again. */
+/** Numbers from 0 to 1 that are the same each time, so that a failure can be run again. */
 function random (seed: number): () => number {
   let state = seed
   return () => {
@@ -39,7 +39,8 @@ t.test('leaves nothing behind when clients and hosts reset connections at random
       socket.on('error', () => {})
       await once(socket, 'connect')
       connected++
-      socket.write(`POST http://127.0.0.1:${site.port}/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: ${4 * block.length}\r\n\r\n`)
+      socket.write(`POST http://127.0.0.1:${site.port}/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n` +
+        `Content-Length: ${4 * block.length}\r\n\r\n`)
       const limit = Math.floor(next() * 8 * block.length)
       let received = 0
       const closed = new Promise((resolve) => socket.on('close', resolve))
@@ -59,7 +60,7 @@ t.test('leaves nothing behind when clients and hosts reset connections at random
   t.ok(begun > 100, `${begun} requests reached the host`)
   await proxy.app.close()
   t.ok(ended >= begun, 'every exchange has ended')
-  // Both ends of what is open would be here: the host's are its own, and closed by resets.
+  // Waits until no more sockets are open than at the beginning, both ends of each connection being in this process.
   for (let i = 0; i < 100; i++) {
     const open = process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length
     if (open <= begin) return t.pass('no socket is left')

@@ -50,7 +50,9 @@ export async function privateRoot (): Promise<CertificateAuthority> {
   return await (authority ??= CertificateAuthority.load({ store: new Map() }))
 }
 
-export async function startSite (t: Test, handler: Handler, { tls, http2: h2 = false }: SiteOptions = {}): Promise<Site> {
+export async function startSite (
+  t: Test, handler: Handler, { tls, http2: h2 = false }: SiteOptions = {}
+): Promise<Site> {
   const seen: Seen[] = []
   const listener = (request: http.IncomingMessage, response: http.ServerResponse): void => {
     const { method, url, rawHeaders, headers, httpVersion } = request
@@ -80,7 +82,9 @@ export async function startSite (t: Test, handler: Handler, { tls, http2: h2 = f
 }
 
 /** A server that is told of the head of each request, and writes what it likes. */
-export async function startRaw (t: Test, listener: (socket: net.Socket, head: string) => void): Promise<{ port: number }> {
+export async function startRaw (
+  t: Test, listener: (socket: net.Socket, head: string) => void
+): Promise<{ port: number }> {
   const server = net.createServer((socket) => {
     let head = ''
     t.teardown(() => socket.destroy())

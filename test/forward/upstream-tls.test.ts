@@ -8,7 +8,10 @@ t.test('trusts public and given authorities alone, and says which certificate it
   const proxy = await startForward(t, { ca: [] })
   const { status, body } = await proxy.get(`https://localhost:${site.port}/`)
   t.equal(status, 502)
-  t.match(JSON.parse(body), { code: 'FST_PROX_UPSTREAM_TLS', message: /UNABLE_TO_GET_ISSUER|SELF_SIGNED|UNABLE_TO_VERIFY/ })
+  t.match(JSON.parse(body), {
+    code: 'FST_PROX_UPSTREAM_TLS',
+    message: /UNABLE_TO_GET_ISSUER|SELF_SIGNED|UNABLE_TO_VERIFY/
+  })
   t.match(body, /localhost.*fastify-prox https proxy CA/)
   t.equal(site.seen.length, 0)
 })
@@ -22,7 +25,9 @@ t.test('refuses the certificate of another host', async (t) => {
 })
 
 t.test('verifies again when a session could be resumed', async (t) => {
-  const site = await startSite(t, (_request, response) => response.setHeader('connection', 'close').end('ok'), { tls: {} })
+  const site = await startSite(t, (_request, response) => {
+    response.setHeader('connection', 'close').end('ok')
+  }, { tls: {} })
   const proxy = await startForward(t)
   for (let i = 0; i < 3; i++) t.equal((await proxy.get(`https://localhost:${site.port}/`)).status, 200)
 })

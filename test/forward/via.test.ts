@@ -21,7 +21,8 @@ async function startHttpProxy (t: Test, secure = false): Promise<{ port: number,
       return { requestAuthentication: username !== 'me' || password !== 'secret' }
     }
   }
-  const server = new HttpProxyServer(secure ? { ...options, serverType: 'https', httpsOptions: { key, cert } } : options)
+  const tls = { serverType: 'https', httpsOptions: { key, cert } } as const
+  const server = new HttpProxyServer(secure ? { ...options, ...tls } : options)
   await server.listen()
   t.teardown(() => server.close(true))
   return { port: server.port, targets }
@@ -103,9 +104,8 @@ t.test('refuses private addresses behind a proxy too, and itself as a proxy', as
 t.test('a function chooses by target', async (t) => {
   const site = await startSite(t, (_request, response) => response.end('ok'))
   const upstream = await startHttpProxy(t)
-  const proxy = await startForward(t, {
-    via: async ({ hostname }) => hostname === 'localhost' ? new URL(`http://me:secret@127.0.0.1:${upstream.port}`) : null
-  })
+  const url = new URL(`http://me:secret@127.0.0.1:${upstream.port}`)
+  const proxy = await startForward(t, { via: async ({ hostname }) => hostname === 'localhost' ? url : null })
   for (const host of ['localhost', '127.0.0.1']) {
     t.equal((await (await proxy.client()).ask('GET', `http://${host}:${site.port}/`)).body, 'ok')
   }
@@ -113,12 +113,19 @@ t.test('a function chooses by target', async (t) => {
 })
 
 t.test('reads the environment as undici does', async (t) => {
-  const env = { http_proxy: 'http://p:1', HTTPS_PROXY: 'http://s:2', NO_PROXY: 'a.test, .b.test,*.c.test d.test:8080 [::1]' }
-  const choose = (scheme: 'http' | 'https', hostname: string, port = 80, variables: NodeJS.ProcessEnv = env): string | null =>
-    fromEnvironment({ scheme, hostname, port }, variables)?.host ?? null
+  const env = {
+    http_proxy: 'http://p:1',
+    HTTPS_PROXY: 'http://s:2',
+    NO_PROXY: 'a.test, .b.test,*.c.test d.test:8080 [::1]'
+  }
+  const choose = (
+    scheme: 'http' | 'https', hostname: string, port = 80, variables: NodeJS.ProcessEnv = env
+  ): string | null => fromEnvironment({ scheme, hostname, port }, variables)?.host ?? null
   t.equal(choose('http', 'x.test'), 'p:1')
   t.equal(choose('https', 'x.test'), 's:2')
-  for (const host of ['a.test', 'A.TEST', 'x.a.test', 'b.test', 'x.b.test', 'c.test', 'x.c.test', '::1']) t.equal(choose('http', host), null, host)
+  for (const host of ['a.test', 'A.TEST', 'x.a.test', 'b.test', 'x.b.test', 'c.test', 'x.c.test', '::1']) {
+    t.equal(choose('http', host), null, host)
+  }
   t.equal(choose('http', 'xa.test'), 'p:1')
   t.equal(choose('http', 'd.test', 8080), null)
   t.equal(choose('http', 'd.test', 80), 'p:1')
@@ -130,7 +137,7 @@ t.test('reads the environment as undici does', async (t) => {
   t.equal(own?.host, fromEnvironment({ scheme: 'http', hostname: 'x.test', port: 80 }, process.env)?.host)
 })
 
-t.test('takes no other value', async (t) => {
+t.test('via takes no other value', async (t) => {
   for (const via of ['p:1', 'ftp://p', 'nonsense', 5, {}, 'http://']) {
     t.throws(() => proxyChooser(via as never), { code: 'FST_PROX_INVALID_OPTION' }, String(via))
   }

@@ -11,7 +11,13 @@ import type forward from '../../forward/index'
 import type { Proxy } from '../support/proxy'
 import { startForward } from './support'
 
-async function startSocketSite (t: Test, options: ServerOptions = {}): Promise<{ port: number, wss: WebSocketServer, server: http.Server }> {
+interface SocketSite {
+  readonly port: number
+  readonly wss: WebSocketServer
+  readonly server: http.Server
+}
+
+async function startSocketSite (t: Test, options: ServerOptions = {}): Promise<SocketSite> {
   const server = http.createServer()
   const wss = new WebSocketServer({ server, ...options })
   server.listen(0, '127.0.0.1')
@@ -24,15 +30,20 @@ async function startSocketSite (t: Test, options: ServerOptions = {}): Promise<{
   return { port: (server.address() as AddressInfo).port, wss, server }
 }
 
-async function startProxy (t: Test, options: forward.ForwardPluginOptions = {}, config: forward.ForwardConfig = true): Promise<Proxy> {
+async function startProxy (
+  t: Test, options: forward.ForwardPluginOptions = {}, config: forward.ForwardConfig = true
+): Promise<Proxy> {
   return await startForward(t, options, async (app) => {
     await app.register(websocket)
     app.get('/*', { websocket: true, config: { forward: config } }, (socket, request) => request.forwardSocket(socket))
   })
 }
 
-function dial (t: Test, proxy: Proxy, url: string, protocols: string[] = [], headers: Record<string, string> = {}): WebSocket {
-  const client = new WebSocket(url, protocols, { agent: new HttpsProxyAgent(`http://127.0.0.1:${proxy.port}`), headers })
+function dial (
+  t: Test, proxy: Proxy, url: string, protocols: string[] = [], headers: Record<string, string> = {}
+): WebSocket {
+  const agent = new HttpsProxyAgent(`http://127.0.0.1:${proxy.port}`)
+  const client = new WebSocket(url, protocols, { agent, headers })
   client.on('error', () => {})
   t.teardown(() => client.terminate())
   return client

@@ -363,7 +363,7 @@ t.test('refuses what is no HAR file, and files outside its folder', async (t) =>
   await load()
 })
 
-t.test('a proxy app by itself: direct requests, files of requests, content over the limit', async (t) => {
+t.test('a proxy app replays by itself: direct requests, files of requests, content over the limit', async (t) => {
   const file = harFile(t)
   writeFileSync(join(dirname(file), 'posted'), 'content')
   writeFileSync(file, harText([

@@ -2,6 +2,22 @@
 import t from 'tap'
 import { withDecodablePath } from '../../plugin/http/decodable'
 
+/** What comes before the query and the fragment. */
+const pathOf = (target: string): string => target.replace(/[?#].*/, '')
+
+const DECODABLE = [
+  '/',
+  '/a b',
+  '/%20?%',
+  '/%2F%25E9',
+  '/%c3%a9',
+  '/%E2%82%AC/%ef%bf%bd',
+  '/%ED%9F%BF',
+  '/%F0%9F%98%80',
+  '/%F4%8F%BF%BF',
+  '/a?%E9'
+]
+
 t.test('escapes what begins no UTF-8 character', async (t) => {
   const paths: Array<[path: string, escaped: string]> = [
     ['/caf%E9', '/caf%25E9'],
@@ -21,18 +37,19 @@ t.test('escapes what begins no UTF-8 character', async (t) => {
   ]
   for (const [path, escaped] of paths) {
     t.equal(withDecodablePath(path), escaped)
-    t.equal(decodeURI(escaped.replace(/[?#].*/, '')), decodeURI(path.replace(/[?#].*/, '').replaceAll('%C3%A9', 'é').replaceAll('%', '%25')))
+    const meant = pathOf(path).replaceAll('%C3%A9', 'é').replaceAll('%', '%25')
+    t.equal(decodeURI(pathOf(escaped)), decodeURI(meant))
   }
 })
 
 t.test('leaves what can be decoded as it is', async (t) => {
-  for (const path of ['/', '/a b', '/%20?%', '/%2F%25E9', '/%c3%a9', '/%E2%82%AC/%ef%bf%bd', '/%ED%9F%BF', '/%F0%9F%98%80', '/%F4%8F%BF%BF', '/a?%E9']) {
-    t.equal(withDecodablePath(path), path)
-  }
+  for (const path of DECODABLE) t.equal(withDecodablePath(path), path)
 })
 
 t.test('agrees with decodeURI on every pair and many sequences of bytes', async (t) => {
-  const hex = (...bytes: number[]): string => '/' + bytes.map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')
+  const hex = (...bytes: number[]): string => {
+    return '/' + bytes.map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')
+  }
   const decodes = (path: string): boolean => {
     try {
       decodeURI(path)

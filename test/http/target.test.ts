@@ -49,7 +49,7 @@ t.test('the authority of a CONNECT is a host and a port', async (t) => {
   for (const target of bad) t.equal(parseAuthority(target), null, target.slice(0, 80))
 })
 
-t.test('absolute-form', async (t) => {
+t.test('a target in absolute-form is a URL, or refused', async (t) => {
   const good: Array<[string, string, string, number, string]> = [
     ['http://example.com/a?b', 'http', 'example.com', 80, '/a?b'],
     ['HTTP://EXAMPLE.com:8080/A%zz', 'http', 'example.com', 8080, '/A%zz'],

@@ -25,13 +25,13 @@ async function site (t: Test): Promise<string> {
 
 t.before(() => process.chdir(t.testdir()))
 
-t.test('mock', async (t) => {
+t.test("the README's first example answers in place of a site", async (t) => {
   const { proxy } = await runCode(t, picture('Mock'))
   const { body } = await proxy.get('https://api.stripe.com/v1/balance')
   t.strictSame(JSON.parse(body), { available: [{ amount: 100, currency: 'eur' }] })
 })
 
-t.test('capture', async (t) => {
+t.test("the README's second example keeps what was asked for", async (t) => {
   const url = `${await site(t)}/a?b`
   const { proxy } = await runCode(t, picture('Capture'))
   t.match(await proxy.get(url), { status: 200, body: 'real /a?b' })
@@ -39,7 +39,7 @@ t.test('capture', async (t) => {
   t.strictSame(JSON.parse(body), [{ method: 'GET', url, statusCode: 200 }])
 })
 
-t.test('forward', async (t) => {
+t.test("the README's third example changes what a site answers", async (t) => {
   const url = `${await site(t)}/a?b`
   const { proxy } = await runCode(t, picture('Forward'))
   t.match(await proxy.get(url), { status: 200, body: 'real /a?b', headers: { 'x-seen': 'yes' } })

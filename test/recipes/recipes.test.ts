@@ -10,10 +10,8 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { fetch } from 'undici'
 import WebSocket from 'ws'
+import { basic } from '../support/basic'
 import { block, run, TITLES } from './recipe'
-
-const basic = (user: string, password: string): Record<string, string> =>
-  ({ 'proxy-authorization': `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` })
 
 const RECIPES: Record<string, (t: Test, title: string) => Promise<void>> = {
   '501 for whatever has no mock': async (t, title) => {
@@ -47,24 +45,25 @@ const RECIPES: Record<string, (t: Test, title: string) => Promise<void>> = {
 
   'Limits for each user': async (t, title) => {
     const { proxy } = await run(t, title)
-    const statuses = async (user: string, password: string, count: number): Promise<number[]> => {
+    const statuses = async (userinfo: string, count: number): Promise<number[]> => {
       const seen = []
-      for (let i = 0; i < count; i++) seen.push((await proxy.get('http://a.test/', basic(user, password))).status)
+      for (let i = 0; i < count; i++) seen.push((await proxy.get('http://a.test/', basic(userinfo))).status)
       return seen
     }
-    t.strictSame(await statuses('ann', 'ann-secret', 6), [200, 200, 200, 200, 200, 429])
-    t.strictSame(await statuses('bob', 'bob-secret', 1), [200], 'each user has a limit')
-    t.strictSame(await statuses('bob', 'guess', 6), [407, 407, 407, 407, 407, 429], 'wrong passwords count by address')
-    t.equal((await proxy.connect('a.test:443', basic('bob', 'guess'))).response.status, 429, 'in a CONNECT too')
+    t.strictSame(await statuses('ann:ann-secret', 6), [200, 200, 200, 200, 200, 429])
+    t.strictSame(await statuses('bob:bob-secret', 1), [200], 'each user has a limit')
+    const guesses = await statuses('bob:guess', 6)
+    t.strictSame(guesses, [407, 407, 407, 407, 407, 429], 'wrong passwords count by name and address')
+    t.equal((await proxy.connect('a.test:443', basic('bob:guess'))).response.status, 429, 'in a CONNECT too')
   },
 
   'Several users, each with a prefix': async (t, title) => {
     const { proxy } = await run(t, title)
     const url = 'http://example.com/a?b'
-    t.match(await proxy.get(url, basic('ann', 'first secret')), { status: 200, body: `for Ann alone: ${url}` })
-    t.match(await proxy.get(url, basic('bob', 'second secret')), { status: 200, body: `for bob: ${url}` })
+    t.match(await proxy.get(url, basic('ann:first secret')), { status: 200, body: `for Ann alone: ${url}` })
+    t.match(await proxy.get(url, basic('bob:second secret')), { status: 200, body: `for bob: ${url}` })
     for (const [user, password] of [['bob', 'first secret'], ['eve', 'first secret'], ['', '']] as const) {
-      t.equal((await proxy.get(url, basic(user, password))).status, 407)
+      t.equal((await proxy.get(url, basic(`${user}:${password}`))).status, 407)
     }
   },
 

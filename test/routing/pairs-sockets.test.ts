@@ -1,6 +1,6 @@
 /** Pairs on real sockets: what `inject` cannot show, WebSockets above all. */
 import websocket from '@fastify/websocket'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import { Log } from '../support/log'
@@ -10,8 +10,7 @@ import { HOST, pair } from './pairs'
 import type { Behaviour, Member } from './pairs'
 import { HANDSHAKE_LINES } from '../support/websocket'
 
-/** A handshake (RFC 6455 4.1). */
-/** Masked, without a code (RFC 6455 5.5.1). */
+/** A close frame, masked and without a code (RFC 6455 5.5.1). */
 const CLOSE_FRAME = Buffer.from([0x88, 0x80, 0, 0, 0, 0])
 
 interface Way {
@@ -21,7 +20,7 @@ interface Way {
   readonly target: (path: string) => string
 }
 
-/** Both applications of a pair, listening, and the ways into them: plain, absolute-form, in a tunnel, in a TLS tunnel. */
+/** Both applications of a pair, listening, and the ways into them. */
 async function ways (t: Test, behaviour: Behaviour): Promise<{ plain: Way, proxied: Record<string, Way> }> {
   const { plain, proxied } = await pair(t, behaviour)
   for (const { app } of [plain, proxied]) await app.listen({ port: 0, host: LOOPBACK })
@@ -66,11 +65,12 @@ const sockets: Behaviour['app'] = (app) => {
   })
   app.route({ method: 'GET', url: '/both', handler: async () => 'http', wsHandler: (socket) => { socket.close(4002) } })
   app.get('/http', async () => 'http')
-  app.get('/guarded', { websocket: true, preValidation: async (_request, reply) => reply.code(401).send('no') }, (socket) => { socket.close() })
+  const refuse = async (_request: FastifyRequest, reply: FastifyReply): Promise<unknown> => reply.code(401).send('no')
+  app.get('/guarded', { websocket: true, preValidation: refuse }, (socket) => { socket.close() })
 }
 
 for (const [name, handler] of Object.entries({ without: false, with: true })) {
-  t.test(`WebSockets, ${name} a not-found handler`, async (t) => {
+  t.test(`WebSockets are answered alike, ${name} a not-found handler`, async (t) => {
     const behaviour: Behaviour = {
       root: registerWebsocket,
       app: (app, note) => {
@@ -84,10 +84,12 @@ for (const [name, handler] of Object.entries({ without: false, with: true })) {
   })
 }
 
-t.test('requests one after the other, with bodies of both kinds', async (t) => {
+t.test('requests one after the other are answered alike, with bodies of both kinds', async (t) => {
   const behaviour: Behaviour = {
     app: (app, note) => {
-      app.addHook('onResponse', async ({ url, method, is404 }, { statusCode }) => { note(method, url, is404, statusCode) })
+      app.addHook('onResponse', async ({ url, method, is404 }, { statusCode }) => {
+        note(method, url, is404, statusCode)
+      })
       app.post('/a', async ({ body, headers }) => ({ body, host: headers.host }))
       app.setNotFoundHandler(async ({ url, body }, reply) => reply.code(404).send({ url, body }))
     }
@@ -103,9 +105,9 @@ t.test('requests one after the other, with bodies of both kinds', async (t) => {
       ['GET', '/a?b', {}, ''],
       ['POST', '/a', { 'content-type': 'application/json' }, '{"a":2}']
     ] as const) {
-      const { status, body: answer, headers: { connection: field } } = await connection.ask(method, target(path), { host: HOST, ...headers }, body)
-      answers.push([status, answer, field])
-      if (field === 'close') return answers
+      const answer = await connection.ask(method, target(path), { host: HOST, ...headers }, body)
+      answers.push([answer.status, answer.body, answer.headers.connection])
+      if (answer.headers.connection === 'close') return answers
     }
     return answers
   })

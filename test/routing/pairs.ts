@@ -2,12 +2,15 @@
  * Pairs of applications: the same plugin at the root of plain Fastify, and as a proxy app. Each is asked the same, by
  * `inject` and by `injectProxy` with `http:` and `https:`, and has to give the same answers.
  *
- *   await behavesAlike(t, { app: async (app, note) => { app.get('/a', …) }, ask: ['/a', { method: 'POST', url: '/a' }] })
+ *   const app: App = (app, note) => { app.get('/a', …) }
+ *   await behavesAlike(t, { app, ask: ['/a', { method: 'POST', url: '/a' }] })
  *
  * What `note` is called with belongs to the answer: calls at start-up are compared as well.
  */
 import Fastify from 'fastify'
-import type { FastifyInstance, FastifyServerOptions, InjectOptions, LightMyRequestResponse } from 'fastify'
+import type {
+  FastifyInstance, FastifyRequest, FastifyServerOptions, InjectOptions, LightMyRequestResponse
+} from 'fastify'
 import type { Test } from 'tap'
 import fastifyProx, { CertificateAuthority } from '../../plugin/index'
 
@@ -37,6 +40,33 @@ export interface Member {
   readonly noted: () => unknown[]
 }
 
+/** The hooks of a request that is answered. */
+export const HOOKS = [
+  'onRequest', 'preParsing', 'preValidation', 'preHandler', 'preSerialization', 'onSend', 'onResponse'
+] as const
+
+/** Answers with all that a handler can see of its request and of its route. */
+export async function tell (request: FastifyRequest): Promise<object> {
+  const { method, url, is404, params, query, body, routeOptions, host, hostname, raw } = request
+  const { url: route, config, bodyLimit, exposeHeadRoute, prefixTrailingSlash } = routeOptions
+  return {
+    method,
+    url,
+    is404,
+    params,
+    query,
+    body,
+    route,
+    config,
+    bodyLimit,
+    exposeHeadRoute,
+    prefixTrailingSlash,
+    host,
+    hostname,
+    raw: raw.url
+  }
+}
+
 const ca = CertificateAuthority.load({ store: new Map() })
 
 function notes (): { note: Note, noted: () => unknown[] } {
@@ -44,10 +74,14 @@ function notes (): { note: Note, noted: () => unknown[] } {
   return { note: (...values) => { all.push(...values) }, noted: () => all.splice(0) }
 }
 
+type Wrapped = (app: FastifyInstance) => Promise<void>
+
 /** Both applications of a pair, not yet ready. */
-export async function pair (t: Test, { fastify, root, app: plugin }: Behaviour): Promise<{ plain: Member, proxied: Member }> {
+export async function pair (
+  t: Test, { fastify, root, app: plugin }: Behaviour
+): Promise<{ plain: Member, proxied: Member }> {
   const authority = await ca
-  const create = async (register: (app: FastifyInstance, wrapped: (app: FastifyInstance) => Promise<void>) => unknown): Promise<Member> => {
+  const create = async (register: (app: FastifyInstance, wrapped: Wrapped) => unknown): Promise<Member> => {
     const { note, noted } = notes()
     const app = Fastify({ ...fastify })
     t.teardown(() => app.close())
@@ -57,11 +91,13 @@ export async function pair (t: Test, { fastify, root, app: plugin }: Behaviour):
   }
   return {
     plain: await create((app, wrapped) => { app.register(wrapped) }),
-    proxied: await create((app, wrapped) => { app.register(fastifyProx, { ca: authority, downloadHost: false, proxyApps: { [HOST]: wrapped } }) })
+    proxied: await create((app, wrapped) => {
+      app.register(fastifyProx, { ca: authority, downloadHost: false, proxyApps: { [HOST]: wrapped } })
+    })
   }
 }
 
-/** What makes up an answer: not the date, and not what `note` tells better. */
+/** What two answers have to have in common: all but the date, and what was noted. */
 function answer ({ statusCode, headers, payload, trailers }: LightMyRequestResponse, noted: unknown[]): object {
   const { date, ...fields } = headers
   return { statusCode, headers: { ...fields }, payload, trailers, noted }
@@ -87,5 +123,6 @@ export async function behavesAlike (t: Test, behaviour: Behaviour): Promise<void
       t.notMatch(JSON.stringify(answer(given, [])), 'fastify-prox', 'nothing of ours shows')
     }
   }
-  if (behaviour.expect !== undefined) t.strictSame(statuses, behaviour.expect, 'the status codes that plain Fastify gives')
+  const { expect } = behaviour
+  if (expect !== undefined) t.strictSame(statuses, expect, 'the status codes that plain Fastify gives')
 }

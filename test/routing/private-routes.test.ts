@@ -1,23 +1,21 @@
-/** Nobody sees the private part of the route table, and every setting of Fastify's router holds in it. */
+/** Nobody sees the private part of the route table. */
 import swagger from '@fastify/swagger'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyPluginAsync, FastifyServerOptions, RouteOptions } from 'fastify'
 import t from 'tap'
-import type { Test } from 'tap'
 import fastifyProx from '../../plugin/index'
-import { OLDEST, router } from '../support/oldest'
-import { create, start } from '../support/proxy'
-import type { Proxy } from '../support/proxy'
+import { OLDEST } from '../support/oldest'
+import { create } from '../support/proxy'
+import { jsonOf } from '../support/raw'
+import { withApp } from './support'
 
 const PRIVATE = '~fastify-prox'
 
-/** What a hook may ask a route for. */
-function describe ({ method, url, path, prefix, routePath, constraints }: RouteOptions & { path: string, prefix: string, routePath: string }): object {
-  return { method, url, path, prefix, routePath, constraints: { ...constraints } }
-}
+type Route = RouteOptions & { path: string, prefix: string, routePath: string }
 
-async function withApp (t: Test, fastify: FastifyServerOptions, app: FastifyPluginAsync, setup?: (app: FastifyInstance) => void): Promise<Proxy> {
-  return await start(t, { fastify, prox: { proxyApps: { 'app.test': app }, downloadHost: false } }, setup)
+/** What a hook may ask a route for. */
+function describe ({ method, url, path, prefix, routePath, constraints }: Route): object {
+  return { method, url, path, prefix, routePath, constraints: { ...constraints } }
 }
 
 t.test('onRoute hooks see the URLs that routes were declared with', async (t) => {
@@ -49,12 +47,37 @@ t.test('onRoute hooks see the URLs that routes were declared with', async (t) =>
   app.put('/main', async () => 'main')
   await app.ready()
 
-  const inApp = { method: 'POST', url: '/in-app', path: '/in-app', prefix: '', routePath: '/in-app', constraints: { proxyHost: 'app.test' } }
-  const v1 = { method: 'DELETE', url: '/v1', path: '/v1', prefix: '/v1', routePath: '', constraints: { proxyHost: 'app.test' } }
-  const constrained = { method: 'PUT', url: '/constrained', path: '/constrained', prefix: '', routePath: '/constrained', constraints: { proxyHost: 'other.test' } }
+  const inApp = {
+    method: 'POST',
+    url: '/in-app',
+    path: '/in-app',
+    prefix: '',
+    routePath: '/in-app',
+    constraints: { proxyHost: 'app.test' }
+  }
+  const v1 = {
+    method: 'DELETE',
+    url: '/v1',
+    path: '/v1',
+    prefix: '/v1',
+    routePath: '',
+    constraints: { proxyHost: 'app.test' }
+  }
+  const constrained = {
+    method: 'PUT',
+    url: '/constrained',
+    path: '/constrained',
+    prefix: '',
+    routePath: '/constrained',
+    constraints: { proxyHost: 'other.test' }
+  }
   t.strictSame(seen.app, [inApp, v1])
-  t.match(seen.before!.filter((route) => 'method' in route && route.method !== 'GET' && route.method !== 'CONNECT'), [
-    { ...inApp, constraints: {} }, { ...v1, constraints: {} }, { ...constrained, constraints: { proxyHost: 'Other.test' } }, { url: '/main', constraints: {} }
+  const ofOthers = (route: object): boolean => 'method' in route && route.method !== 'GET' && route.method !== 'CONNECT'
+  t.match(seen.before!.filter(ofOthers), [
+    { ...inApp, constraints: {} },
+    { ...v1, constraints: {} },
+    { ...constrained, constraints: { proxyHost: 'Other.test' } },
+    { url: '/main', constraints: {} }
   ])
   t.match(seen.after, [constrained, { url: '/main' }, { earlier: '/constrained' }])
   t.strictSame(stored.map(({ url }) => url), ['/constrained', '/main'], 'for ever')
@@ -76,7 +99,10 @@ t.test('a hook may add a route for what it sees', async (t) => {
 })
 
 t.test('a route that Fastify refuses is refused', async (t) => {
-  const refused = async (app: FastifyPluginAsync): Promise<void> => { await (await create(t, { prox: { proxyApps: { 'app.test': app } } })).app.ready() }
+  const refused = async (app: FastifyPluginAsync): Promise<void> => {
+    const created = await create(t, { prox: { proxyApps: { 'app.test': app } } })
+    await created.app.ready()
+  }
   const handler = async (): Promise<void> => {}
   await t.rejects(refused(async (app) => { app.get('', handler) }), /could not be empty/)
   await t.rejects(refused(async (app) => { app.get('a', handler) }), /The first character/)
@@ -109,73 +135,59 @@ t.test('whatever a request passes sees the URL of the client', async (t) => {
       }
     }, async (request) => request.id)
   })
-  t.strictSame(JSON.parse((await proxy.get('http://app.test/old/a?b')).body), { url: '/new/a?b', raw: '/new/a?b', route: '/new/a' })
-  // The oldest takes a factory from the routes alone.
+  t.strictSame(await jsonOf(proxy.get('http://app.test/old/a?b')), {
+    url: '/new/a?b',
+    raw: '/new/a?b',
+    route: '/new/a'
+  })
+  // Leaves out the factory for the oldest Fastify, which takes one from the routes alone.
   const steps = (all: string[][]): string[][] => all.filter(([step]) => !OLDEST || step !== 'childLoggerFactory')
   t.strictSame(seen.splice(0), steps([
-    ['rewriteUrl', '/old/a?b', 'GET'], ['genReqId', '/new/a?b', 'GET'], ['childLoggerFactory', '/new/a?b', 'GET'], ['onRequest', '/new/a?b', 'GET']
+    ['rewriteUrl', '/old/a?b', 'GET'],
+    ['genReqId', '/new/a?b', 'GET'],
+    ['childLoggerFactory', '/new/a?b', 'GET'],
+    ['onRequest', '/new/a?b', 'GET']
   ]), 'a URL that was rewritten finds a route of the app')
   t.equal((await proxy.get('http://app.test/own')).body, 'the-id')
   t.match(seen.splice(0), [['rewriteUrl'], ['genReqId'], ['own childLoggerFactory', '/own', 'GET'], ['onRequest']])
 
   t.equal((await proxy.ask('PUT', 'http://bad@app.test/')).status, 400)
   t.strictSame(seen.splice(0), steps([
-    ['rewriteUrl', 'http://***@app.test/', 'PUT'], ['genReqId', 'http://***@app.test/', 'PUT'], ['childLoggerFactory', 'http://***@app.test/', 'PUT']
+    ['rewriteUrl', 'http://***@app.test/', 'PUT'],
+    ['genReqId', 'http://***@app.test/', 'PUT'],
+    ['childLoggerFactory', 'http://***@app.test/', 'PUT']
   ]), 'a request that failed, too')
   await proxy.tunnel('app.test:80')
   t.strictSame(seen.splice(0), steps([
-    ['rewriteUrl', 'app.test:80', 'CONNECT'], ['genReqId', 'app.test:80', 'CONNECT'], ['childLoggerFactory', 'app.test:80', 'CONNECT']
+    ['rewriteUrl', 'app.test:80', 'CONNECT'],
+    ['genReqId', 'app.test:80', 'CONNECT'],
+    ['childLoggerFactory', 'app.test:80', 'CONNECT']
   ]), 'and a CONNECT')
-  t.notMatch(JSON.stringify(proxy.log.lines.map(({ req, res, err, ...line }) => ({ ...line, url: (req as { url?: string })?.url }))), PRIVATE)
-})
-
-t.test('settings of the router', async (t) => {
-  const app: FastifyPluginAsync = async (app) => {
-    app.get('/Case', async ({ url }) => `case ${url}`)
-    app.get('/slash/', async ({ url }) => `slash ${url}`)
-    app.get('/a/b', async ({ url }) => `duplicate ${url}`)
-    app.get('/query', async ({ query }) => query)
-    app.get('/:long/x', async ({ params }) => params)
-  }
-  const settings: Array<[routerOptions: object, target: string, body: string]> = [
-    [{ caseSensitive: false }, '/cASE?Q', 'case /cASE?Q'],
-    [{ ignoreTrailingSlash: true }, '/slash', 'slash /slash'],
-    [{ ignoreTrailingSlash: true }, '/Case/', 'case /Case/'],
-    [{ ignoreDuplicateSlashes: true }, '//a///b', 'duplicate //a///b'],
-    [{ useSemicolonDelimiter: true }, '/query;a=1', '{"a":"1"}'],
-    [{ querystringParser: (text: string) => ({ text }) }, '/query?a', '{"text":"a"}'],
-    [{ maxParamLength: 200 }, `/${'x'.repeat(150)}/x`, `{"long":"${'x'.repeat(150)}"}`]
-  ]
-  for (const [routerOptions, target, body] of settings) {
-    const proxy = await withApp(t, router(routerOptions), app)
-    t.equal((await proxy.get(`http://app.test${target}`)).body, body, Object.keys(routerOptions).join())
-    t.equal((await proxy.get('http://bad@app.test/')).status, 400, 'ours are found as well')
-    t.equal((await proxy.connect('app.test:80')).response.status, 200)
-  }
+  const logged = proxy.log.lines.map(({ req, res, err, ...line }) => ({ ...line, url: (req as { url?: string })?.url }))
+  t.notMatch(JSON.stringify(logged), PRIVATE)
 })
 
 t.test('printRoutes prints the routes of each proxy host below its name, and the same every time', async (t) => {
+  const proxyApps = {
+    'app.test': async (app: FastifyInstance) => { app.get('/in-app', async () => 'app') },
+    'none.test': null
+  }
   const print = async (): Promise<string[]> => {
-    const { app } = await create(t, {
-      prox: { downloadHost: false, proxyApps: { 'app.test': async (app) => { app.get('/in-app', async () => 'app') }, 'none.test': null } }
-    }, (app) => { app.get('/main', async () => 'main') })
+    const { app } = await create(t, { prox: { downloadHost: false, proxyApps } }, (app) => {
+      app.get('/main', async () => 'main')
+    })
     await app.ready()
-    return [app.printRoutes({ commonPrefix: false }), app.printRoutes(), app.printRoutes({ method: 'GET', includeHooks: true })]
+    return [
+      app.printRoutes({ commonPrefix: false }),
+      app.printRoutes(),
+      app.printRoutes({ method: 'GET', includeHooks: true })
+    ]
   }
   const printed = await print()
   t.equal(printed[0], '└── /main (GET, HEAD)\n\napp.test\n└── /in-app (GET, HEAD)\n')
   t.match(printed[1], /main[^]*\napp\.test\n[^]*in-app/)
   t.match(printed[2], /main[^]*\napp\.test\n[^]*in-app/)
   t.strictSame(await print(), printed)
-})
-
-t.test('HEAD routes are there where the application has them', async (t) => {
-  const proxy = await withApp(t, { exposeHeadRoutes: false }, async (app) => {
-    app.get('/', async () => 'app')
-    app.get('/with', { exposeHeadRoute: true }, async () => 'app')
-  })
-  t.equal((await proxy.ask('HEAD', 'http://app.test/')).status, 404)
-  t.equal((await proxy.ask('HEAD', 'http://app.test/with')).status, 200)
 })
 
 t.test('a wildcard or a parameter of the application swallows nothing', async (t) => {
@@ -192,40 +204,7 @@ t.test('a wildcard or a parameter of the application swallows nothing', async (t
   t.equal((await proxy.get(`http://app.test/${PRIVATE}/2/a`)).body, `home /${PRIVATE}/2/a`)
 })
 
-t.test('other constraints', async (t) => {
-  const strategies = {
-    sync: { name: 'colour', storage: () => new Map(), validate: () => {}, deriveConstraint: ({ headers }: { headers: Record<string, string | undefined> }) => headers['x-colour'] },
-    async: {
-      name: 'colour',
-      storage: () => new Map(),
-      validate: () => {},
-      deriveConstraint: ({ headers }: { headers: Record<string, string | undefined> }, _context: unknown, done: (err: Error | null, value?: string) => void) => {
-        setImmediate(() => done(null, headers['x-colour']))
-      }
-    }
-  }
-  for (const [name, colour] of Object.entries(strategies)) {
-    t.test(name, async (t) => {
-      const proxy = await withApp(t, router({ constraints: { colour } }), async (app) => {
-        app.get('/', { constraints: { colour: 'red' } }, async () => 'red app')
-        app.get('/', async ({ url }) => `app ${url}`)
-      }, (app) => {
-        app.get('/*', { constraints: { colour: 'red' } }, async () => 'red main')
-        app.get('/one', { constraints: { colour: 'red', proxyHost: 'one.test' } }, async () => 'red one')
-        app.get('/*', async () => 'main')
-      })
-      t.equal((await proxy.get('http://app.test/', { 'x-colour': 'red' })).body, 'red app')
-      t.equal((await proxy.get('http://one.test/one', { 'x-colour': 'red' })).body, 'red one')
-      t.equal((await proxy.get('http://one.test/one', { 'x-colour': 'blue' })).body, 'main')
-      t.equal((await proxy.get('http://app.test/')).body, 'app /')
-      t.equal((await proxy.get('http://app.test/a', { 'x-colour': 'red' })).body, 'red main')
-      t.equal((await proxy.get('http://app.test/a')).body, 'main')
-      t.equal((await proxy.get('http://bad@app.test/')).status, 400)
-    })
-  }
-})
-
-t.test("routes of the plugin's own are in no API document, and hooks can tell them", async (t) => {
+t.test("routes of the plugin's own are in no API document, and hooks can recognise them", async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   const own: string[] = []
@@ -242,10 +221,13 @@ t.test("routes of the plugin's own are in no API document, and hooks can tell th
   await app.ready()
   t.strictSame(Object.keys(app.swagger().paths!).sort(), ['/in-app', '/main'])
   const files = ['pem', 'cer', 'pem/2', 'cer/2', 'p12', 'mobileconfig']
-  const downloads = ['', '/', '/trusted.css', '/env', ...files.map((file) => `/${file}`)].map((path) => `/download${path}`)
-  const get = [...downloads, '/proxy.pac'].map((url) => `download GET ${url} true`)
+  const downloads = ['', '/', '/trusted.css', '/env', ...files.map((file) => `/${file}`)]
+  const get = [...downloads.map((path) => `/download${path}`), '/proxy.pac'].map((url) => `download GET ${url} true`)
   t.strictSame(new Set(own), new Set([
-    'connect GET / true', 'failure GET / true', ...get.filter((line) => !line.endsWith('/ true')), ...get.map((line) => line.replace('GET', 'HEAD'))
+    'connect GET / true',
+    'failure GET / true',
+    ...get.filter((line) => !line.endsWith('/ true')),
+    ...get.map((line) => line.replace('GET', 'HEAD'))
   ]))
 })
 

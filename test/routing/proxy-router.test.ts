@@ -3,20 +3,15 @@ import { EventEmitter, once } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import type { ProxyRequest } from '../../types/request'
+import { echo } from '../support/echo'
 import { OLDEST } from '../support/oldest'
 import { start } from '../support/proxy'
 import type { Proxy } from '../support/proxy'
+import { jsonOf } from '../support/raw'
 
 const PROX = { resolver: '/prefix/' }
 
-/** What a route tells of a request. */
-function telling (app: FastifyInstance): void {
-  app.all('/*', async (request) => {
-    const { method, url, originalUrl, host, hostname, port, protocol, ip, headers, proxy } = request
-    return { method, url, originalUrl, host, hostname, port, protocol, ip, headers, proxy, is404: request.is404 }
-  })
-}
-
+/** What `echo` answers. */
 interface Told {
   method: string
   url: string
@@ -37,8 +32,8 @@ async function tell (proxy: Proxy, method: string, target: string, headers?: Rec
   return JSON.parse(body)
 }
 
-t.test('absolute-form', async (t) => {
-  const proxy = await start(t, { prox: PROX }, telling)
+t.test('a request in absolute-form', async (t) => {
+  const proxy = await start(t, { prox: PROX }, echo)
 
   t.test('is answered by the route of the full URL', async (t) => {
     const urls: Array<[target: string, url: string]> = [
@@ -69,34 +64,51 @@ t.test('absolute-form', async (t) => {
 
   t.test('tells what Fastify users ask a request for', async (t) => {
     t.match(await tell(proxy, 'GET', 'http://Example.com:8080/a', { host: 'other.example:1' }), {
-      host: 'example.com:8080', hostname: 'example.com', port: 8080, protocol: 'http', ip: '127.0.0.1', headers: { host: 'example.com:8080' }
+      host: 'example.com:8080',
+      hostname: 'example.com',
+      port: 8080,
+      protocol: 'http',
+      ip: '127.0.0.1',
+      headers: { host: 'example.com:8080' }
     })
-    // The oldest takes such a host apart at its first colon.
-    if (!OLDEST) t.match(await tell(proxy, 'GET', 'https://[::1]/a'), { host: '[::1]', hostname: '[::1]', port: null, protocol: 'https' })
+    // The oldest Fastify splits such a host at its first colon.
+    const ipv6 = { host: '[::1]', hostname: '[::1]', port: null, protocol: 'https' }
+    if (!OLDEST) t.match(await tell(proxy, 'GET', 'https://[::1]/a'), ipv6)
     t.match(await tell(proxy, 'GET', 'wss://example.com/'), { protocol: 'https' })
     t.match(await tell(proxy, 'GET', 'ws://example.com/'), { protocol: 'http' })
     t.match(await tell(proxy, 'GET', '/direct', { host: 'direct.example:99' }), {
-      url: '/direct', originalUrl: '/direct', host: 'direct.example:99', protocol: 'http', proxy: null
+      url: '/direct',
+      originalUrl: '/direct',
+      host: 'direct.example:99',
+      protocol: 'http',
+      proxy: null
     })
   })
 
-  t.test('keeps the connection, answers pipelined requests in their order', async (t) => {
+  t.test('keeps the connection, and is answered in its order', async (t) => {
     const client = await proxy.client()
     for (const path of ['a', 'b', 'c']) {
-      t.match(JSON.parse((await client.ask('GET', `http://example.com/${path}`)).body), { proxy: { url: `http://example.com/${path}` } })
+      const url = `http://example.com/${path}`
+      t.match(await jsonOf(client.ask('GET', url)), { proxy: { url } })
     }
-    const paths = ['1', '2', '3', '4']
-    client.write(paths.map((path, i) => `GET ${i % 2 === 0 ? `http://example.com/${path}` : `/${path}`} HTTP/1.1\r\nHost: a\r\n\r\n`).join(''))
-    for (const [i, path] of paths.entries()) {
-      const { url } = JSON.parse((await client.response()).body)
-      t.equal(url, i % 2 === 0 ? `/prefix/http://example.com/${path}` : `/${path}`)
+    const targets = ['http://example.com/1', '/2', 'http://example.com/3', '/4']
+    client.write(targets.map((target) => `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`).join(''))
+    for (const target of targets) {
+      const { url } = await jsonOf(client.response())
+      t.equal(url, target[0] === '/' ? target : `/prefix/${target}`)
     }
   })
 
   t.test('is refused where it is no URL that can be answered', async (t) => {
     const targets = [
-      'http://user@example.com/', 'http://user:secret@example.com/', 'http://example.com:0/', 'http://example.com:70000/',
-      'http://ex%41mple.com/', 'http://1.2.3/', 'ftp://example.com/', 'http:///a'
+      'http://user@example.com/',
+      'http://user:secret@example.com/',
+      'http://example.com:0/',
+      'http://example.com:70000/',
+      'http://ex%41mple.com/',
+      'http://1.2.3/',
+      'ftp://example.com/',
+      'http:///a'
     ]
     const client = await proxy.client()
     for (const target of targets) {
@@ -106,7 +118,7 @@ t.test('absolute-form', async (t) => {
     }
   })
 
-  t.test('any method', async (t) => {
+  t.test('may have any method', async (t) => {
     for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']) {
       t.match(await tell(proxy, method, 'http://example.com/'), { method, url: '/prefix/http://example.com/' })
     }
@@ -115,19 +127,20 @@ t.test('absolute-form', async (t) => {
     t.equal(status, 200)
     t.ok(Number(headers['content-length']) > 100)
     t.equal(body, '')
-    t.match(JSON.parse((await client.ask('GET', 'http://example.com/after')).body), { method: 'GET' }, 'nothing of it is left')
-    t.match(JSON.parse((await client.ask('OPTIONS', '*')).body), { url: '*', proxy: null }, 'the server as a whole is not a URL')
+    t.match(await jsonOf(client.ask('GET', 'http://example.com/after')), { method: 'GET' }, 'nothing of it is left')
+    const asterisk = await jsonOf(client.ask('OPTIONS', '*'))
+    t.match(asterisk, { url: '*', proxy: null }, 'the server as a whole is not a URL')
     t.equal((await client.ask('PROPFIND', 'http://example.com/')).status, 404, 'as on a direct connection')
   })
 })
 
-t.test('a tunnel', async (t) => {
-  const proxy = await start(t, { prox: PROX }, telling)
+t.test('a request in a tunnel', async (t) => {
+  const proxy = await start(t, { prox: PROX }, echo)
 
-  t.test('with TLS', async (t) => {
+  t.test('has the URL of its tunnel, by https with TLS', async (t) => {
     const client = await proxy.tls('Example.com:443')
     for (const path of ['/a?b', '/c']) {
-      const told: Told = JSON.parse((await client.ask('GET', path, { host: 'other.example' })).body)
+      const told = await jsonOf(client.ask('GET', path, { host: 'other.example' })) as unknown as Told
       t.match(told, {
         url: `/prefix/https://example.com${path}`,
         originalUrl: path,
@@ -145,25 +158,35 @@ t.test('a tunnel', async (t) => {
         hostname: 'example.com',
         port: 443,
         username: null,
-        tunnel: { authority: 'example.com:443', servername: 'example.com', alpn: null, tlsVersion: 'TLSv1.3', remoteAddress: '127.0.0.1' }
+        tunnel: {
+          authority: 'example.com:443',
+          servername: 'example.com',
+          alpn: null,
+          tlsVersion: 'TLSv1.3',
+          remoteAddress: '127.0.0.1'
+        }
       })
       t.match(told.proxy?.tunnel?.id, /^req-/)
     }
   })
 
-  t.test('without TLS', async (t) => {
+  t.test('has the URL of its tunnel, by http without TLS', async (t) => {
     const client = await proxy.tunnel('example.com:8080')
-    t.match(JSON.parse((await client.ask('POST', '/a')).body), {
+    t.match(await jsonOf(client.ask('POST', '/a')), {
       method: 'POST',
       url: '/prefix/http://example.com:8080/a',
       host: 'example.com:8080',
       protocol: 'http',
-      proxy: { scheme: 'http', port: 8080, tunnel: { authority: 'example.com:8080', servername: null, alpn: null, tlsVersion: null } }
+      proxy: {
+        scheme: 'http',
+        port: 8080,
+        tunnel: { authority: 'example.com:8080', servername: null, alpn: null, tlsVersion: null }
+      }
     })
   })
 })
 
-t.test('request.proxy', async (t) => {
+t.test('request.proxy tells what a client asked for', async (t) => {
   const proxies: Array<ProxyRequest | null> = []
   const proxy = await start(t, { prox: PROX }, (app) => {
     app.get('/*', async (request) => {
@@ -221,7 +244,7 @@ t.test('hooks, log lines and onResponse run once per request', async (t) => {
   })
   const once1 = { 'onRequest after': 1, 'preHandler after': 1, 'onSend after': 1, 'onResponse after': 1 }
 
-  t.test('absolute-form', async (t) => {
+  t.test('in absolute-form', async (t) => {
     const response = once(responded, 'response')
     t.equal((await (await proxy.client()).ask('GET', 'http://example.com/absolute')).body, 'ok')
     await response
@@ -248,9 +271,10 @@ t.test('hooks, log lines and onResponse run once per request', async (t) => {
   })
 })
 
-t.test('a request of a method that Fastify does not route', async (t) => {
+t.test('a method that Fastify does not route is resolved like any other', async (t) => {
   let ran = false
-  const proxy = await start(t, { prox: { resolver: () => { throw Object.assign(new Error('no'), { statusCode: 403 }) } } }, (app) => {
+  const resolver = (): string => { throw Object.assign(new Error('no'), { statusCode: 403 }) }
+  const proxy = await start(t, { prox: { resolver } }, (app) => {
     app.addHttpMethod('PROPFIND')
     app.route({ method: 'PROPFIND', url: '/*', handler: async () => { ran = true } })
   })

@@ -13,6 +13,7 @@ import type { ConnectContext, OnConnect } from '../../types/options'
 import { Log } from '../support/log'
 import { LOOPBACK, Proxy, start } from '../support/proxy'
 import type { RawClient } from '../support/raw'
+import { HANDSHAKE } from '../support/websocket'
 import { ask, h2, h2c, recorded } from '../tunnel/support'
 
 const LIST = "['api.example.com:443', 'example.com:80']"
@@ -62,10 +63,6 @@ async function serve (t: Test, list = LIST): Promise<Served> {
   })
   await app.listen({ port: 0, host: LOOPBACK })
   return { proxy: new Proxy(t, app, log), reached, asked }
-}
-
-const WEBSOCKET = {
-  connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'x'.repeat(22) + '=='
 }
 
 async function status (client: RawClient, target: string, headers: Record<string, string> = {}): Promise<number> {
@@ -178,16 +175,16 @@ t.test('WebSockets are opened to its hosts at their ports alone', async (t) => {
     ['ws://evil.example/', 403], ['http://evil.example/', 403], ['ws://example.com:81/', 403],
     ['wss://evil.example/', 403], ['ws://example.com/a', 101], ['http://example.com/b', 101]
   ] as const) {
-    t.equal(await status(await proxy.client(), url, WEBSOCKET), code, url)
+    t.equal(await status(await proxy.client(), url, HANDSHAKE), code, url)
   }
   for (const [target, code] of [
     ['wss://www.example.com/', 403], ['https://evil.example/', 421], ['wss://api.example.com:22/', 421],
     ['ws://api.example.com:443/', 421], ['/c', 101], ['wss://api.example.com/d', 101]
   ] as const) {
-    t.equal(await status(await proxy.tls('api.example.com:443'), target, WEBSOCKET), code, target)
+    t.equal(await status(await proxy.tls('api.example.com:443'), target, HANDSHAKE), code, target)
   }
-  t.equal(await status(await proxy.tunnel('example.com:80'), 'ws://evil.example/', WEBSOCKET), 421)
-  t.equal(await status(await proxy.tunnel('example.com:80'), '/e', WEBSOCKET), 101)
+  t.equal(await status(await proxy.tunnel('example.com:80'), 'ws://evil.example/', HANDSHAKE), 421)
+  t.equal(await status(await proxy.tunnel('example.com:80'), '/e', HANDSHAKE), 101)
   t.strictSame(reached, [
     'http://example.com/a', 'http://example.com/b', 'https://api.example.com/c', 'https://api.example.com/d',
     'http://example.com/e'

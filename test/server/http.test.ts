@@ -6,7 +6,8 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { start } from '../support/proxy'
 import type { Proxy } from '../support/proxy'
-import type { RawClient } from '../support/raw'
+import { jsonOf } from '../support/raw'
+import type { RawClient, RawResponse } from '../support/raw'
 
 const PROX = { resolver: '/' }
 const MEGABYTE = 2 ** 20
@@ -31,7 +32,9 @@ function waysTo (proxy: Proxy): Way[] {
 }
 
 /** Runs a test for each way in to the same routes. */
-async function onEveryWay (t: Test, setup: (app: FastifyInstance) => void, run: (t: Test, way: Way) => Promise<void>): Promise<void> {
+async function onEveryWay (
+  t: Test, setup: (app: FastifyInstance) => void, run: (t: Test, way: Way) => Promise<void>
+): Promise<void> {
   const proxy = await start(t, { prox: PROX }, (app) => {
     for (const scheme of ['http', 'https']) {
       app.register(async (child) => setup(child), { prefix: `/${scheme}:://example.com` })
@@ -40,32 +43,39 @@ async function onEveryWay (t: Test, setup: (app: FastifyInstance) => void, run: 
   for (const way of waysTo(proxy)) await t.test(way.name, async (t) => await run(t, way))
 }
 
-t.test('chunked, sized and empty responses on one connection', async (t) => {
+t.test('chunked, sized and empty responses follow each other on one connection', async (t) => {
   await onEveryWay(t, (app) => {
     app.get('/chunked', async () => Readable.from(['Hel', 'lo']))
     app.get('/sized', async () => 'Hello')
     app.get('/204', async (_request, reply) => reply.code(204).send())
-    app.get('/304', async (_request, reply) => reply.code(304).header('etag', '"1"').header('content-length', '5').send())
+    app.get('/304', async (_request, reply) => {
+      return reply.code(304).header('etag', '"1"').header('content-length', '5').send()
+    })
     app.get('/early', async (_request, reply) => {
       reply.raw.writeEarlyHints({ link: '</a.css>; rel=preload' })
       return 'Hello'
     })
   }, async (t, { client, target }) => {
     const connection = await client()
-    const chunked = await connection.ask('GET', target('/chunked'))
+    const ask = async (method: string, path: string): Promise<RawResponse> => connection.ask(method, target(path))
+    const chunked = await ask('GET', '/chunked')
     t.match(chunked, { status: 200, body: 'Hello', headers: { 'transfer-encoding': 'chunked' } })
-    t.match(await connection.ask('GET', target('/sized')), { status: 200, body: 'Hello', headers: { 'content-length': '5' } })
-    t.match(await connection.ask('HEAD', target('/sized')), { status: 200, body: '', headers: { 'content-length': '5' } })
-    t.match(await connection.ask('HEAD', target('/chunked')), { status: 200, body: '' })
-    t.match(await connection.ask('GET', target('/204')), { status: 204, body: '', headers: { 'content-length': undefined, 'transfer-encoding': undefined } })
-    t.match(await connection.ask('GET', target('/304')), { status: 304, body: '', headers: { etag: '"1"' } })
-    t.match(await connection.ask('GET', target('/early')), { status: 200, body: 'Hello', interim: [103] })
-    t.match(await connection.ask('GET', target('/nowhere')), { status: 404 })
-    t.match(await connection.ask('GET', target('/sized')), { status: 200, body: 'Hello' }, 'the connection is still in step')
+    t.match(await ask('GET', '/sized'), { status: 200, body: 'Hello', headers: { 'content-length': '5' } })
+    t.match(await ask('HEAD', '/sized'), { status: 200, body: '', headers: { 'content-length': '5' } })
+    t.match(await ask('HEAD', '/chunked'), { status: 200, body: '' })
+    t.match(await ask('GET', '/204'), {
+      status: 204,
+      body: '',
+      headers: { 'content-length': undefined, 'transfer-encoding': undefined }
+    })
+    t.match(await ask('GET', '/304'), { status: 304, body: '', headers: { etag: '"1"' } })
+    t.match(await ask('GET', '/early'), { status: 200, body: 'Hello', interim: [103] })
+    t.match(await ask('GET', '/nowhere'), { status: 404 })
+    t.match(await ask('GET', '/sized'), { status: 200, body: 'Hello' }, 'the connection is still in step')
   })
 })
 
-t.test('uploads: sized, chunked, with trailers, with 100-continue', async (t) => {
+t.test('uploads arrive: sized, chunked, with trailers, with 100-continue', async (t) => {
   await onEveryWay(t, (app) => {
     app.addContentTypeParser('*', (_request, _payload, done) => done(null))
     app.post('/count', async ({ raw }: FastifyRequest) => {
@@ -78,22 +88,25 @@ t.test('uploads: sized, chunked, with trailers, with 100-continue', async (t) =>
     const connection = await client()
     const sized = await connection.ask('POST', target('/count'), { 'content-type': 'a/b' }, 'x'.repeat(100_000))
     t.strictSame(JSON.parse(sized.body), { length: 100_000, trailers: {} })
-    t.strictSame(JSON.parse((await connection.ask('POST', target('/json'), { 'content-type': 'application/json' }, '{"ü":1}')).body), { ü: 1 })
+    const json = { 'content-type': 'application/json' }
+    t.strictSame(await jsonOf(connection.ask('POST', target('/json'), json, '{"ü":1}')), { ü: 1 })
 
-    connection.write(`POST ${target('/count')} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\nContent-Type: a/b\r\n\r\n`)
+    const head = `POST ${target('/count')} HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\n`
+    connection.write(`${head}Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n`)
     connection.write('5\r\nHello\r\n')
     connection.write('3;ext=1\r\nabc\r\n0\r\nX-Sum: 8\r\n\r\n')
-    t.strictSame(JSON.parse((await connection.response()).body), { length: 8, trailers: { 'x-sum': '8' } })
+    t.strictSame(await jsonOf(connection.response()), { length: 8, trailers: { 'x-sum': '8' } })
 
-    connection.write(`POST ${target('/count')} HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nContent-Type: a/b\r\nExpect: 100-continue\r\n\r\n`)
-    t.equal(await connection.read('HTTP/1.1 100 Continue\r\n\r\n'.length), 'HTTP/1.1 100 Continue\r\n\r\n', 'before the content is sent')
+    connection.write(`${head}Content-Length: 4\r\nExpect: 100-continue\r\n\r\n`)
+    const interim = 'HTTP/1.1 100 Continue\r\n\r\n'
+    t.equal(await connection.read(interim.length), interim, 'before the content is sent')
     connection.write('1234')
-    t.strictSame(JSON.parse((await connection.response()).body), { length: 4, trailers: {} })
+    t.strictSame(await jsonOf(connection.response()), { length: 4, trailers: {} })
     t.equal((await connection.ask('POST', target('/count'), { expect: 'the-unexpected' }, 'a')).status, 417)
   })
 })
 
-t.test('trailers of a response', async (t) => {
+t.test('trailers of a response arrive', async (t) => {
   await onEveryWay(t, (app) => {
     app.get('/', async (_request, reply) => {
       reply.trailer('x-sum', async (_reply: FastifyReply, payload: unknown) => String((payload as string).length))
@@ -101,18 +114,26 @@ t.test('trailers of a response', async (t) => {
     })
   }, async (t, { client, target }) => {
     const connection = await client()
-    t.match(await connection.ask('GET', target('/'), { te: 'trailers' }), { body: 'Hello', headers: { trailer: 'x-sum' }, trailers: { 'x-sum': '5' } })
+    t.match(await connection.ask('GET', target('/'), { te: 'trailers' }), {
+      body: 'Hello',
+      headers: { trailer: 'x-sum' },
+      trailers: { 'x-sum': '5' }
+    })
   })
 })
 
-t.test('HTTP/1.0', async (t) => {
+t.test('clients of HTTP/1.0 are answered, and keep their connection where they ask for it', async (t) => {
   await onEveryWay(t, (app) => {
     app.get('/stream', async () => Readable.from(['Hel', 'lo']))
     app.get('/sized', async () => 'Hello')
   }, async (t, { client, target }) => {
     const streamed = await client()
     streamed.write(`GET ${target('/stream')} HTTP/1.0\r\n\r\n`)
-    t.match(await streamed.response(), { status: 200, body: 'Hello', headers: { 'transfer-encoding': undefined, connection: 'close' } }, 'ends with the connection')
+    t.match(await streamed.response(), {
+      status: 200,
+      body: 'Hello',
+      headers: { 'transfer-encoding': undefined, connection: 'close' }
+    }, 'ends with the connection')
 
     const sized = await client()
     sized.write(`GET ${target('/sized')} HTTP/1.0\r\n\r\n`)
@@ -127,7 +148,7 @@ t.test('HTTP/1.0', async (t) => {
   })
 })
 
-t.test('back-pressure on a response', async (t) => {
+t.test('no more of a response is produced than its client reads', async (t) => {
   const total = 96 * MEGABYTE
   let produced = 0
   await onEveryWay(t, (app) => {
@@ -148,7 +169,7 @@ t.test('back-pressure on a response', async (t) => {
     connection.write(`GET ${target('/')} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
     await once(connection.socket, 'data')
     connection.socket.pause()
-    // The kernel's buffers take a few megabytes; then nothing more may be produced, while the server does other things.
+    // Asks for other things meanwhile: the kernel's buffers take a few megabytes, then nothing more may be produced.
     for (let i = 0; i < 50; i++) await other.ask('GET', target('/ping'))
     t.ok(produced < total / 2, `${produced} of ${total} bytes were produced for a client that did not read`)
 
@@ -160,7 +181,7 @@ t.test('back-pressure on a response', async (t) => {
   })
 })
 
-t.test('back-pressure on an upload', async (t) => {
+t.test('no more of an upload is taken than its route reads', async (t) => {
   const total = 48 * MEGABYTE
   const held: Array<() => void> = []
   await onEveryWay(t, (app) => {
@@ -180,11 +201,11 @@ t.test('back-pressure on an upload', async (t) => {
     for (let i = 0; i < 50; i++) await other.ask('GET', target('/ping'))
     t.ok(connection.socket.writableLength > total / 2, 'a client cannot send what is not read')
     held.pop()!()
-    t.strictSame(JSON.parse((await connection.response()).body), { length: total })
+    t.strictSame(await jsonOf(connection.response()), { length: total })
   })
 })
 
-t.test('a client that leaves', async (t) => {
+t.test('a route notices that its client has left', async (t) => {
   let closed: (() => void) | undefined
   await onEveryWay(t, (app) => {
     app.get('/', (request, reply) => {
@@ -200,6 +221,6 @@ t.test('a client that leaves', async (t) => {
     await once(connection.socket, 'data')
     connection.socket.destroy()
     await gone
-    t.pass('is noticed')
+    t.pass()
   })
 })

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import fastifyProx from '../../plugin/index'
+import { basic } from '../support/basic'
 import { start } from '../support/proxy'
 import { connect } from '../support/raw'
 
@@ -38,7 +39,7 @@ const withErrors = (lines: Line[]): Line[] => lines.filter(({ err }) => err !== 
 
 t.test('the lines of a proxied request carry its URL, the id of its tunnel and the user', async (t) => {
   const { app, lines } = await logging(t, { resolver: fastifyProx.proxyAuthResolver({ realm: 'r' }) })
-  const headers = { 'proxy-authorization': `Basic ${Buffer.from('ann:secret').toString('base64')}` }
+  const headers = basic('ann:secret')
   await app.injectProxy({ url: 'https://a.test/b?c', headers })
   const proxy = { url: 'https://a.test/b?c', tunnel: 'inject-1', user: 'ann' }
   t.match(lines, ['incoming request', 'handling', 'request completed'].map((msg) => ({ msg, proxy })))

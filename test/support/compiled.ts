@@ -5,7 +5,7 @@ import { transformSync } from '@swc/core'
 
 const ROOT = join(__dirname, '..', '..')
 
-const FOLDERS = ['plugin', 'net', 'forward', 'har', 'types', 'cli']
+const FOLDERS = ['plugin', 'net', 'forward', 'har', 'warc', 'types', 'cli']
 
 /**
  * Compiles the package to below a directory, where each file has the path that it has in the repository.

@@ -1,4 +1,4 @@
-/** The oldest Fastify that is supported does some things otherwise than the newest, where the tests look as well. */
+/** Tells whether the tests run with the oldest Fastify that is supported, which does some things otherwise. */
 import Fastify from 'fastify'
 import type { FastifyServerOptions } from 'fastify'
 

@@ -36,13 +36,17 @@ export interface ProxyOptions {
   secure?: tls.ConnectionOptions
 }
 
+type Fields = Record<string, string>
+
 export type Setup = (app: FastifyInstance) => unknown
 
 /** The host that a proxy listens on unless a test says otherwise. */
 export const LOOPBACK = '127.0.0.1'
 
-/** A Fastify application with the plugin, neither ready nor listening, and its log. `setup` runs when the plugin has loaded. */
-export async function create (t: Test, { fastify, prox }: ProxyOptions = {}, setup?: Setup): Promise<{ app: FastifyInstance, log: Log }> {
+/** A Fastify application with the plugin, neither ready nor listening. `setup` runs when the plugin has loaded. */
+export async function create (
+  t: Test, { fastify, prox }: ProxyOptions = {}, setup?: Setup
+): Promise<{ app: FastifyInstance, log: Log }> {
   const log = new Log()
   const app = Fastify({ loggerInstance: log.logger, ...fastify } as FastifyServerOptions) as unknown as FastifyInstance
   t.teardown(() => app.close())
@@ -53,7 +57,8 @@ export async function create (t: Test, { fastify, prox }: ProxyOptions = {}, set
 
 export async function start (t: Test, options: ProxyOptions = {}, setup?: Setup): Promise<Proxy> {
   const { app, log } = await create(t, options, setup)
-  await app.listen(options.listen?.path === undefined ? { port: 0, host: LOOPBACK, ...options.listen } : options.listen)
+  const { listen } = options
+  await app.listen(listen?.path === undefined ? { port: 0, host: LOOPBACK, ...listen } : listen)
   return new Proxy(t, app, log, options.secure)
 }
 
@@ -85,43 +90,58 @@ export class Proxy {
   }
 
   /** A CONNECT, and the client that goes on behind the answer. */
-  async connect (authority: string, headers: Record<string, string> = {}, connection = this.connection): Promise<{ client: RawClient<net.Socket>, response: RawResponse }> {
+  async connect (
+    authority: string, headers: Fields = {}, connection = this.connection
+  ): Promise<{ client: RawClient<net.Socket>, response: RawResponse }> {
     const client = await this.client(connection)
-    const fields = Object.entries({ host: authority, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`).join('')
-    client.write(`CONNECT ${authority} HTTP/1.1\r\n${fields}\r\n`)
+    const fields = Object.entries({ host: authority, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`)
+    client.write(`CONNECT ${authority} HTTP/1.1\r\n${fields.join('')}\r\n`)
     return { client, response: await client.response('CONNECT') }
   }
 
   /** A tunnel that opened. */
-  async tunnel (authority: string, headers?: Record<string, string>, connection?: net.NetConnectOpts): Promise<RawClient<net.Socket>> {
+  async tunnel (
+    authority: string, headers?: Fields, connection?: net.NetConnectOpts
+  ): Promise<RawClient<net.Socket>> {
     const { client, response } = await this.connect(authority, headers, connection)
     if (response.status !== 200) throw new Error(`CONNECT ${authority}: ${response.status} ${response.body}`)
     return client
   }
 
   /** TLS in a tunnel, verified against the CA and the host of the authority. */
-  async tls (authority: string, options: tls.ConnectionOptions = {}, headers?: Record<string, string>, connection?: net.NetConnectOpts): Promise<RawClient<tls.TLSSocket>> {
+  async tls (
+    authority: string, options: tls.ConnectionOptions = {}, headers?: Fields, connection?: net.NetConnectOpts
+  ): Promise<RawClient<tls.TLSSocket>> {
     const tunnel = await this.tunnel(authority, headers, connection)
     return await secure(this.#t, tunnel.detach(), authority, { ca: this.app.proxyCA.certificatePem, ...options })
   }
 
   /** The answer to one request, on a connection of its own: absolute-form for `http:` and `ws:`, else in a tunnel. */
-  async ask (method: string, url: string, headers: Record<string, string> = {}, body = ''): Promise<RawResponse> {
+  async ask (method: string, url: string, headers: Fields = {}, body = ''): Promise<RawResponse> {
     const { protocol, host, hostname, port, pathname, search } = new URL(url)
-    if (protocol === 'http:') return await (await this.client()).ask(method, url, { host, connection: 'close', ...headers }, body)
+    const fields = { host, connection: 'close', ...headers }
+    if (protocol === 'http:') return await (await this.client()).ask(method, url, fields, body)
     const client = await this.tls(`${hostname}:${port || 443}`)
-    return await client.ask(method, pathname + search, { host, connection: 'close', ...headers }, body)
+    return await client.ask(method, pathname + search, fields, body)
   }
 
-  async get (url: string, headers?: Record<string, string>): Promise<RawResponse> {
+  async get (url: string, headers?: Fields): Promise<RawResponse> {
     return await this.ask('GET', url, headers)
+  }
+
+  /** How many connections the server has. */
+  async connections (): Promise<number> {
+    return await new Promise((resolve) => this.app.server.getConnections((_err, count) => resolve(count)))
   }
 }
 
 /** TLS on a socket, up to the end of the handshake; rejects when the certificate is not good for the host. */
-export async function secure (t: Owner, socket: Duplex, authority: string, options: tls.ConnectionOptions): Promise<RawClient<tls.TLSSocket>> {
+export async function secure (
+  t: Owner, socket: Duplex, authority: string, options: tls.ConnectionOptions
+): Promise<RawClient<tls.TLSSocket>> {
   const host = authority.slice(0, authority.lastIndexOf(':')).replace(/[[\]]/g, '')
-  const client = new RawClient(t, tls.connect({ socket, host, ...(net.isIP(host) === 0 && { servername: host }), checkServerIdentity, ...options }))
+  const name = net.isIP(host) === 0 && { servername: host }
+  const client = new RawClient(t, tls.connect({ socket, host, ...name, checkServerIdentity, ...options }))
   await once(client.socket, 'secureConnect')
   return client
 }

@@ -6,7 +6,7 @@
  *   client.write('GET http://example.com/ HTTP/1.1\r\nHost: example.com\r\n\r\n')
  *   const { status, headers, body } = await client.response()      headers are lower case, lists joined by ', '
  *   await client.response('HEAD')                                  the answer to a HEAD, or a CONNECT
- *   await client.ask('GET', 'http://example.com/', { 'x-a': '1' }) write and read in one; with a Host and Content-Length
+ *   await client.ask('GET', 'http://example.com/', { 'x-a': '1' }) both in one; with a Host and Content-Length
  *   await client.closed()                                          the rest of the bytes, when the other side ends
  *   client.socket                                                  the socket, for anything else
  *   client.detach()                                                the same, and the client reads no more of it
@@ -16,10 +16,10 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import tls from 'node:tls'
-import type { Duplex } from 'node:stream'
+import { Duplex } from 'node:stream'
 import type { Test } from 'tap'
 
-/** Says when clients are to be gone: a test, as a rule. */
+/** Ends clients when it is done: a test, as a rule. */
 export type Owner = Pick<Test, 'teardown'>
 
 export interface RawResponse {
@@ -86,7 +86,7 @@ export class RawClient<Socket extends Duplex = Duplex> {
         interim.push(status)
         continue
       }
-      const bodiless = method === 'HEAD' || (method === 'CONNECT' && status < 300) || status === 101 || status === 204 || status === 304
+      const bodiless = method === 'HEAD' || (method === 'CONNECT' && status < 300) || [101, 204, 304].includes(status)
       const { body, trailers } = bodiless ? { body: '', trailers: {} } : await this.#body(headers)
       const bytes = Buffer.from(body, 'latin1')
       return { version, status, reason, headers, body: bytes.toString(), bytes, trailers, interim }
@@ -161,15 +161,35 @@ export class RawClient<Socket extends Duplex = Duplex> {
   /** Waits for more bytes, or the end. */
   async #more (): Promise<boolean> {
     const { length } = this.#buffered
-    while (!this.#ended && this.#buffered.length === length) await new Promise<void>((resolve) => { this.#wake = resolve })
+    while (!this.#ended && this.#buffered.length === length) {
+      await new Promise<void>((resolve) => { this.#wake = resolve })
+    }
     return this.#buffered.length > length
   }
 
   #wake: () => void = () => {}
 }
 
+/** The body of an answer, read as JSON. */
+export async function jsonOf (answer: Promise<RawResponse>): Promise<Record<string, unknown>> {
+  return JSON.parse((await answer).body)
+}
+
+/** A stream that writes to another and reads nothing: TLS on it never gets an answer. */
+export function writeOnly (stream: { write: (bytes: Buffer) => unknown }): Duplex {
+  return new Duplex({
+    read () {},
+    write (bytes, _encoding, done) {
+      stream.write(bytes)
+      done()
+    }
+  })
+}
+
 /** A raw client on a connection of its own, with TLS if `secure` is given. */
-export async function connect (t: Owner, address: net.NetConnectOpts, secure?: tls.ConnectionOptions): Promise<RawClient<net.Socket>> {
+export async function connect (
+  t: Owner, address: net.NetConnectOpts, secure?: tls.ConnectionOptions
+): Promise<RawClient<net.Socket>> {
   const socket = secure === undefined ? net.connect(address) : tls.connect({ ...address, ...secure })
   const client = new RawClient<net.Socket>(t, socket)
   await once(socket, secure === undefined ? 'connect' : 'secureConnect')

@@ -13,7 +13,7 @@ import type { AttackedCounts, AttackedPorts } from './attacked'
 
 const REQUEST_TIMEOUT = 150
 
-/** Node 20 does not read on, nor end, when its HTTP/2 library has given a session up: that is what this limit is for. */
+/** Limit of idle time: Node 20 neither reads on nor ends when its HTTP/2 library has given a session up. */
 const IDLE = 500
 
 let tunnels = 0

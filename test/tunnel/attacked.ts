@@ -33,10 +33,10 @@ export const WAYS = ['plain', 'tls', 'over HTTP/2', 'TLS over HTTP/2', 'direct']
 
 export type Way = typeof WAYS[number]
 
-/** How long something may take that has to happen, in milliseconds. */
+/** How long the server may take to answer or to close, in milliseconds. */
 const BOUND = 10_000
 
-/** What a server is asked last: when it answers, it has seen all the rest. */
+/** The content of the last PING: a server that answers it has seen all the rest. */
 const LAST = Buffer.from('the last')
 const LAST_ACK = ping(LAST, ACK)
 
@@ -148,14 +148,16 @@ export class Attacked {
     throw new Error(`the process ended: ${this.#stderr}`)
   }
 
-  /** A connection to where the frames go; what it waits for may never come when the process ends. */
+  /** Opens a connection to where the frames go; rejects when the process ends meanwhile. */
   async #open (way: Way): Promise<Carrier> {
-    return await Promise.race([this.#connect(way), this.#exited.then(() => { throw new Error('the process has ended') })])
+    const ended = this.#exited.then(() => { throw new Error('the process has ended') })
+    return await Promise.race([this.#connect(way), ended])
   }
 
   async #connect (way: Way): Promise<Carrier> {
     const direct = way === 'direct' || way.endsWith('over HTTP/2')
-    const socket = net.connect({ host: '127.0.0.1', port: direct ? this.#ports.http2 : this.#ports.http1, noDelay: true })
+    const port = direct ? this.#ports.http2 : this.#ports.http1
+    const socket = net.connect({ host: '127.0.0.1', port, noDelay: true })
     socket.on('error', () => {})
     const layers: Duplex[] = [socket]
     const reset = (): void => { resetOrClose(socket, layers) }
@@ -203,6 +205,8 @@ function isAnswered (received: Buffer): boolean {
 
 async function bounded (promise: Promise<void>, describe: () => string): Promise<void> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => { timer = setTimeout(() => reject(new Error(describe())), BOUND) })
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(describe())), BOUND)
+  })
   await Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }

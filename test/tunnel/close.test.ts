@@ -1,15 +1,17 @@
 /** `fastify.close()` with tunnels in every state: running requests are answered, the rest ends in time. */
 import { once } from 'node:events'
 import type net from 'node:net'
-import { Duplex, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import tls from 'node:tls'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import WebSocket from 'ws'
+import { frame, OPENING, TYPE } from '../support/http2-frames'
 import { create, start } from '../support/proxy'
 import type { Proxy } from '../support/proxy'
+import { writeOnly } from '../support/raw'
 import type { RawClient } from '../support/raw'
 import { ask, h2, h2c, PROX, until } from './support'
 
@@ -41,7 +43,7 @@ function routes (gate: Gate): (app: FastifyInstance) => void {
 
 const CLOSED_TUNNEL = /tunnel to \S+ closed/
 
-t.test('without tunnels', async (t) => {
+t.test('closes at once without tunnels', async (t) => {
   const { app } = await create(t)
   await app.close()
   const { app: ready } = await create(t)
@@ -51,7 +53,7 @@ t.test('without tunnels', async (t) => {
   await listening.close()
   const { app: after } = await start(t, { prox: PROX }, routes(new Gate()))
   await after.close()
-  t.pass('at once')
+  t.pass()
 })
 
 for (const fastify of [{}, { forceCloseConnections: true }]) {
@@ -82,13 +84,14 @@ for (const fastify of [{}, { forceCloseConnections: true }]) {
     await once(idleSession, 'close')
     await t.rejects(proxy.connect('late.test:443', {}, connection), { code: 'ECONNREFUSED' })
     gate.release()
-    t.same((await Promise.all(answers)).map(({ body }) => String(body)), ['late', 'late', 'first last', 'late', 'first last', 'late'])
+    const bodies = (await Promise.all(answers)).map(({ body }) => String(body))
+    t.same(bodies, ['late', 'late', 'first last', 'late', 'first last', 'late'])
     await closed
     t.equal(proxy.log.count(CLOSED_TUNNEL), 8)
   })
 }
 
-t.test('what is left after the grace period', async (t) => {
+t.test('ends what is left after the grace period', async (t) => {
   const gate = new Gate()
   const proxy = await start(t, { prox: { ...PROX, timeouts: { close: 100 } } }, routes(gate))
   const client = await proxy.tls('held.test:443')
@@ -100,11 +103,12 @@ t.test('what is left after the grace period', async (t) => {
   await until(() => gate.waiting === 2)
   await proxy.app.close()
   t.equal(await client.closed(), '')
-  t.same(proxy.log.lines.filter(({ msg }) => CLOSED_TUNNEL.test(msg)).map(({ code }) => code), ['PROXY_CLOSED', 'PROXY_CLOSED'])
+  const codes = proxy.log.lines.filter(({ msg }) => CLOSED_TUNNEL.test(msg)).map(({ code }) => code)
+  t.same(codes, ['PROXY_CLOSED', 'PROXY_CLOSED'])
   gate.release()
 })
 
-t.test('a CONNECT on a connection that was there before', async (t) => {
+t.test('ends the connection of a CONNECT behind a request that it lets finish', async (t) => {
   const gate = new Gate()
   const proxy = await start(t, { prox: PROX }, (app) => {
     app.get('/wait', async () => await gate.pass().then(() => 'late'))
@@ -121,7 +125,7 @@ t.test('a CONNECT on a connection that was there before', async (t) => {
   await closed
 })
 
-t.test('a CONNECT that a hook holds', async (t) => {
+t.test('refuses a CONNECT that a hook holds, or ends its connection after the grace period', async (t) => {
   const gate = new Gate()
   const proxy = await start(t, { prox: { ...PROX, onConnect: async () => await gate.pass() } }, routes(new Gate()))
   const client = await proxy.client()
@@ -133,7 +137,8 @@ t.test('a CONNECT that a hook holds', async (t) => {
   t.match(await client.response('CONNECT'), { status: 503, headers: { connection: 'close' }, body: /FST_PROX_CLOSING/ })
   await closed
 
-  const stuck = await start(t, { prox: { ...PROX, timeouts: { close: 50 }, onConnect: () => new Promise(() => {}) } }, routes(new Gate()))
+  const never = { ...PROX, timeouts: { close: 50 }, onConnect: () => new Promise<void>(() => {}) }
+  const stuck = await start(t, { prox: never }, routes(new Gate()))
   const waiting = await stuck.client()
   waiting.write('CONNECT held.test:443 HTTP/1.1\r\nHost: held.test\r\n\r\n')
   await stuck.log.next(/incoming request/)
@@ -159,6 +164,13 @@ t.test('WebSockets get their closing handshake, whichever plugin came first', as
   t.equal((await ended)[0], 1005, 'and not 1006')
 })
 
+/** A request that has not arrived whole. */
+const HALF = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\nhalf'
+
+/** What an HTTP/2 client says first, and HEADERS that do not end. */
+const HALF_HTTP2 = Buffer.concat([OPENING, frame(TYPE.HEADERS, 1, 1, Buffer.from([0x82]))])
+
+/** Opens tunnels, of every kind in turn. */
 async function fill (t: Test, proxy: Proxy, gate: Gate, count: number): Promise<void> {
   const GET = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`
   const options = { ALPNProtocols: ['h2'] }
@@ -169,13 +181,13 @@ async function fill (t: Test, proxy: Proxy, gate: Gate, count: number): Promise<
     async () => (await proxy.tunnel('hello.test:443')).write(Buffer.from([0x16, 3, 1, 2, 0, 1])),
     async () => {
       const socket = (await proxy.tunnel('half.test:443')).detach()
-      const carrier = new Duplex({ read () {}, write (bytes, _encoding, done) { socket.write(bytes); done() } })
+      const carrier = writeOnly(socket)
       tls.connect({ socket: carrier }).on('error', () => {})
     },
     async () => await proxy.tls('secured.test:443'),
     async () => await (await proxy.tls('idle.test:443')).ask('GET', '/'),
     async () => (await proxy.tls('head.test:443')).write('GET / HTTP/1.1\r\nHost'),
-    async () => (await proxy.tunnel('upload.test:80')).write('POST / HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\nhalf'),
+    async () => (await proxy.tunnel('upload.test:80')).write(HALF),
     async () => await streaming(await proxy.tls('held.test:443'), '/late'),
     async () => await streaming(await proxy.tunnel('held.test:80'), '/stream'),
     async () => await h2(t, proxy, 'silent.test:443'),
@@ -183,7 +195,7 @@ async function fill (t: Test, proxy: Proxy, gate: Gate, count: number): Promise<
     async () => await h2c(t, proxy, 'silent.test:80'),
     async () => (await h2(t, proxy, 'held.test:443')).request({ ':path': '/late' }).on('error', () => {}),
     async () => (await h2(t, proxy, 'held.test:443')).request({ ':path': '/stream' }).on('error', () => {}),
-    async () => (await proxy.tls('raw.test:443', options)).write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\x01\0\0\0\x01\x82'),
+    async () => (await proxy.tls('raw.test:443', options)).write(HALF_HTTP2),
     async () => {
       const socket = (await proxy.tls('socket.test:443')).detach().resume()
       const client = new WebSocket('wss://socket.test/ws', { createConnection: () => socket as never })
@@ -198,7 +210,10 @@ async function fill (t: Test, proxy: Proxy, gate: Gate, count: number): Promise<
       client.pause()
     },
     async () => (await proxy.client()).write('CONNECT pending.test:443 HTTP/1.1\r\nHost: a\r\n\r\n'),
-    async () => await proxy.connect('refused.test:443', {}, { ...proxy.connection, allowHalfOpen: true } as net.NetConnectOpts)
+    async () => {
+      const connection = { ...proxy.connection, allowHalfOpen: true } as net.NetConnectOpts
+      await proxy.connect('refused.test:443', {}, connection)
+    }
   ]
   for (let i = 0; i < count; i++) await kinds[i % kinds.length]!()
   const each = Math.floor(count / kinds.length)
@@ -206,7 +221,7 @@ async function fill (t: Test, proxy: Proxy, gate: Gate, count: number): Promise<
 }
 
 for (const fastify of [{}, { forceCloseConnections: true }, { https: true }, { https: true, http2: true }]) {
-  t.test(`500 tunnels of every kind ${JSON.stringify(fastify)}`, async (t) => {
+  t.test(`ends 500 tunnels of every kind ${JSON.stringify(fastify)}`, async (t) => {
     const gate = new Gate()
     const options = { ...fastify } as Record<string, unknown>
     let secure: tls.ConnectionOptions | undefined
@@ -237,7 +252,7 @@ for (const fastify of [{}, { forceCloseConnections: true }, { https: true }, { h
     const count = secure === undefined && fastify.forceCloseConnections === undefined ? 500 : 100
     await fill(t, proxy, gate, count)
     await proxy.app.close()
-    t.equal(await new Promise((resolve) => proxy.app.server.getConnections((_err, connections) => resolve(connections))), 0)
+    t.equal(await proxy.connections(), 0)
     t.equal(proxy.log.count(CLOSED_TUNNEL), count / 20 * 18)
     gate.release()
   })

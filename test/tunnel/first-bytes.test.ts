@@ -5,7 +5,7 @@ import tls from 'node:tls'
 import { once } from 'node:events'
 import t from 'tap'
 import { start } from '../support/proxy'
-import { RawClient } from '../support/raw'
+import { jsonOf, RawClient, writeOnly } from '../support/raw'
 import { ask, echo, h2Over, PROX, recorded } from './support'
 import type { TunnelClosed, TunnelEvent } from '../../types/events'
 
@@ -35,19 +35,20 @@ function byteByByte (socket: net.Socket): Duplex {
 
 t.test('the protocol is told by the bytes, not by the port', async (t) => {
   const proxy = await start(t, { prox: PROX }, echo)
-  const url = async (client: RawClient): Promise<string> => JSON.parse((await client.ask('GET', '/a')).body).url
+  const url = async (client: RawClient): Promise<unknown> => (await jsonOf(client.ask('GET', '/a'))).url
   t.equal(await url(await proxy.tunnel('example.com:443')), 'http://example.com:443/a')
   t.equal(await url(await proxy.tunnel('example.com:80')), 'http://example.com/a')
   t.equal(await url(await proxy.tls('example.com:80')), 'https://example.com:80/a')
   t.equal(await url(await proxy.tls('example.com:1234')), 'https://example.com:1234/a')
 })
 
-t.test('single bytes', async (t) => {
+t.test('first bytes are understood one by one', async (t) => {
   const proxy = await start(t, { prox: PROX }, echo)
   await t.test('of a ClientHello', async (t) => {
     const socket = (await proxy.tunnel('example.com:443')).detach()
-    const client = tls.connect({ socket: byteByByte(socket), servername: 'example.com', ca: proxy.app.proxyCA.certificatePem })
-    t.equal(JSON.parse((await new RawClient(t, client).ask('GET', '/a')).body).url, 'https://example.com/a')
+    const options = { servername: 'example.com', ca: proxy.app.proxyCA.certificatePem }
+    const client = new RawClient(t, tls.connect({ socket: byteByByte(socket), ...options }))
+    t.match(await jsonOf(client.ask('GET', '/a')), { url: 'https://example.com/a' })
   })
   await t.test('of the preface of HTTP/2', async (t) => {
     const session = h2Over(t, byteByByte((await proxy.tunnel('example.com:80')).detach()), 'http://example.com')
@@ -60,7 +61,7 @@ t.test('single bytes', async (t) => {
   })
 })
 
-t.test('bytes that came with the CONNECT', async (t) => {
+t.test('bytes that came with the CONNECT are the first', async (t) => {
   const proxy = await start(t, { prox: PROX }, echo)
   const connect = (bytes: string): string => `CONNECT example.com:80 HTTP/1.1\r\nHost: example.com:80\r\n\r\n${bytes}`
   await t.test('a request', async (t) => {
@@ -94,11 +95,11 @@ t.test('bytes that came with the CONNECT', async (t) => {
     t.match(first.toString('latin1', 0, end), /^HTTP\/1\.1 200 /)
     if (first.length > end) carrier.push(first.subarray(end))
     socket.on('data', (bytes) => carrier.push(bytes))
-    t.equal(JSON.parse((await new RawClient(t, client).ask('GET', '/a')).body).url, 'https://example.com:80/a')
+    t.match(await jsonOf(new RawClient(t, client).ask('GET', '/a')), { url: 'https://example.com:80/a' })
   })
 })
 
-t.test('almost the preface of HTTP/2', async (t) => {
+t.test('almost the preface of HTTP/2 is HTTP/1.1', async (t) => {
   const proxy = await start(t, { prox: PROX }, echo)
   const post = await proxy.tunnel('example.com:80')
   post.write('P')
@@ -112,7 +113,7 @@ t.test('almost the preface of HTTP/2', async (t) => {
   t.equal((await pri.response()).status, 400)
 })
 
-t.test('an empty line before a request', async (t) => {
+t.test('empty lines before a request are passed over', async (t) => {
   const proxy = await start(t, { prox: PROX }, echo)
   for (const lines of ['\r\n', '\n', '\r\n\r\n']) {
     const client = await proxy.tunnel('example.com:80')
@@ -121,7 +122,7 @@ t.test('an empty line before a request', async (t) => {
   }
 })
 
-t.test('neither TLS nor HTTP', async (t) => {
+t.test('neither TLS nor HTTP ends the tunnel, and a line in the log says so', async (t) => {
   const closed = recorded<TunnelClosed>(t, 'tunnel:closed')
   const proxy = await start(t, { prox: PROX }, echo)
   const garbage = ['\0\0\0', '\x80\x2e\x01', '\xff']
@@ -144,7 +145,7 @@ t.test('text that is no HTTP is a bad request', async (t) => {
   }
 })
 
-t.test('nothing in time', async (t) => {
+t.test('a client that says nothing in time is disconnected', async (t) => {
   const opened = recorded<TunnelEvent>(t, 'tunnel:opened')
   const timeouts = { firstByte: 50, handshake: 50 }
   const proxy = await start(t, { prox: { ...PROX, timeouts } }, echo)
@@ -162,18 +163,18 @@ t.test('nothing in time', async (t) => {
 
   await t.test('in the middle of a handshake', async (t) => {
     const socket = (await proxy.tunnel('half.test:443')).detach()
-    const carrier = new Duplex({ read () {}, write (bytes, _encoding, done) { socket.write(bytes); done() } })
+    const carrier = writeOnly(socket)
     tls.connect({ socket: carrier }).on('error', () => {})
     t.match(await proxy.log.next(/tunnel to half.test:443 closed/), { level: 'debug', code: 'HANDSHAKE_TIMEOUT' })
   })
 
-  await t.test('for any of it', async (t) => {
+  await t.test('and not where the limits are 0', async (t) => {
     const proxy = await start(t, { prox: { ...PROX, timeouts: { firstByte: 0, handshake: 0 } } }, echo)
     t.equal((await proxy.get('https://example.com/')).status, 200)
   })
 })
 
-t.test('a client that ends its side', async (t) => {
+t.test('a client that ends its side is disconnected, after the answer to what it has asked', async (t) => {
   const proxy = await start(t, { prox: PROX }, echo)
   for (const bytes of ['', 'PRI', '\x16\x03\x01\x02']) {
     const client = await proxy.tunnel('end.test:443')

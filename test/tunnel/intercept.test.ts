@@ -183,7 +183,7 @@ t.test('serveTunnel', async (t) => {
     await begun
   })
 
-  t.test('a client that ends before it says anything', async (t) => {
+  t.test('a client that ends before it says anything ends its tunnel', async (t) => {
     const conversation = converse()
     const begun = conversation.begin()
     conversation.client.end()

@@ -5,7 +5,7 @@ import t from 'tap'
 import { create, start } from '../support/proxy'
 import { echo, PROX } from './support'
 
-t.test('has the secrets of every tunnel, for its owner alone', async (t) => {
+t.test('a key log has the secrets of every tunnel, for its owner alone', async (t) => {
   const keyLogFile = join(t.testdir(), 'keys')
   const proxy = await start(t, { prox: { ...PROX, keyLogFile } }, echo)
   for (const options of [{}, { maxVersion: 'TLSv1.2' }] as const) {
@@ -22,7 +22,7 @@ t.test('has the secrets of every tunnel, for its owner alone', async (t) => {
   t.strictSame(proxy.log.messages('warn'), [])
 })
 
-t.test('goes on with a file that is there, and warns when others may read it', async (t) => {
+t.test('a key log goes on with a file that is there, and warns when others may read it', async (t) => {
   const keyLogFile = join(t.testdir(), 'keys')
   await writeFile(keyLogFile, '# begun\n')
   for (const [mode, warns] of [[0o600, false], [0o640, true], [0o604, true]] as const) {
@@ -37,7 +37,7 @@ t.test('goes on with a file that is there, and warns when others may read it', a
   t.match(await readFile(keyLogFile, 'utf8'), /^# begun\nSERVER_HANDSHAKE_TRAFFIC_SECRET |^# begun\nCLIENT_/)
 })
 
-t.test('warns of nothing where files have no such modes', async (t) => {
+t.test('a key log warns of nothing where files have no such modes', async (t) => {
   const keyLogFile = join(t.testdir({ keys: '' }), 'keys')
   await chmod(keyLogFile, 0o644)
   t.intercept(process, 'getuid', { value: undefined })
@@ -47,14 +47,14 @@ t.test('warns of nothing where files have no such modes', async (t) => {
   t.strictSame(proxy.log.messages('warn'), [])
 })
 
-t.test('that cannot be written is an error in the log, and tunnels work', async (t) => {
+t.test('a key log that cannot be written is an error in the log, and tunnels work', async (t) => {
   const keyLogFile = join(t.testdir(), 'none', 'keys')
   const proxy = await start(t, { prox: { ...PROX, keyLogFile } }, echo)
   t.match(await proxy.log.next(/key log cannot be written/), { level: 'error', err: { code: 'ENOENT' } })
   t.equal((await proxy.get('https://example.com/')).status, 200)
 })
 
-t.test('that is a PEM text is refused, and the text is told to nobody', async (t) => {
+t.test('a key log that is a PEM text is refused, and the text is told to nobody', async (t) => {
   const keyLogFile = '-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n'
   const error = await create(t, { prox: { keyLogFile } }).then(() => null, (err: Error) => err)
   t.match(error, { code: 'FST_PROX_INVALID_OPTION', message: 'The option keyLogFile takes a path, got a PEM text' })

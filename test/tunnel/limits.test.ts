@@ -10,13 +10,16 @@ import { echo, PROX, until } from './support'
 
 const HEAD = 'POST /a HTTP/1.1\r\nHost: example.com\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\n'
 
-async function inEveryTunnel (t: Test, proxy: Proxy, test: (t: Test, client: RawClient) => Promise<void>): Promise<void> {
+async function inEveryTunnel (
+  t: Test, proxy: Proxy, test: (t: Test, client: RawClient) => Promise<void>
+): Promise<void> {
   await t.test('plain', async (t) => await test(t, await proxy.tunnel('example.com:80')))
   await t.test('TLS', async (t) => await test(t, await proxy.tls('example.com:443')))
 }
 
-t.test('headersTimeout', async (t) => {
-  const proxy = await start(t, { fastify: { http: { headersTimeout: 100, connectionsCheckingInterval: 10 } }, prox: PROX }, echo)
+t.test('headersTimeout ends a tunnel that sends half a head', async (t) => {
+  const http = { headersTimeout: 100, connectionsCheckingInterval: 10 }
+  const proxy = await start(t, { fastify: { http }, prox: PROX }, echo)
   await inEveryTunnel(t, proxy, async (t, client) => {
     client.write('GET /a HTTP/1.1\r\nHost: exa')
     t.equal((await client.response()).status, 408)
@@ -24,8 +27,9 @@ t.test('headersTimeout', async (t) => {
   })
 })
 
-t.test('requestTimeout', async (t) => {
-  const proxy = await start(t, { fastify: { requestTimeout: 100, http: { connectionsCheckingInterval: 10 } }, prox: PROX }, echo)
+t.test('requestTimeout ends a tunnel that sends half a request', async (t) => {
+  const fastify = { requestTimeout: 100, http: { connectionsCheckingInterval: 10 } }
+  const proxy = await start(t, { fastify, prox: PROX }, echo)
   await inEveryTunnel(t, proxy, async (t, client) => {
     client.write(`${HEAD}half`)
     t.equal((await client.response()).status, 408)
@@ -33,7 +37,7 @@ t.test('requestTimeout', async (t) => {
   })
 })
 
-t.test('keepAliveTimeout', async (t) => {
+t.test('keepAliveTimeout ends a tunnel that is idle', async (t) => {
   const proxy = await start(t, { fastify: { keepAliveTimeout: 50 }, prox: PROX }, echo)
   await inEveryTunnel(t, proxy, async (t, client) => {
     t.equal((await client.ask('GET', '/a')).status, 200)
@@ -50,7 +54,7 @@ t.test('the client is told how long a tunnel may be idle', async (t) => {
   })
 })
 
-t.test('neither keepAliveTimeout nor timeouts.idle', async (t) => {
+t.test('a tunnel may be silent for ever without keepAliveTimeout and timeouts.idle', async (t) => {
   const patient = await start(t, { prox: PROX }, (app) => {
     echo(app)
     app.server.keepAliveTimeout = 0
@@ -63,7 +67,7 @@ t.test('neither keepAliveTimeout nor timeouts.idle', async (t) => {
   t.equal((await client.ask('GET', '/b')).status, 200, 'a tunnel that was silent for as long')
 })
 
-t.test('timeouts.idle in its place, and never while a request runs', async (t) => {
+t.test('timeouts.idle holds in its place, and never while a request runs', async (t) => {
   let release = (): void => {}
   const released = new Promise<void>((resolve) => { release = resolve })
   const proxy = await start(t, { prox: { ...PROX, timeouts: { idle: 40 } } }, (app) => {
@@ -91,7 +95,7 @@ t.test('timeouts.idle in its place, and never while a request runs', async (t) =
   t.equal(await busy.closed(), '', 'and then it is idle')
 })
 
-t.test('connectionTimeout', async (t) => {
+t.test('connectionTimeout ends a tunnel without traffic', async (t) => {
   const proxy = await start(t, { fastify: { connectionTimeout: 100 }, prox: PROX }, (app) => {
     app.get('/p/*', () => new Promise(() => {}))
   })
@@ -101,7 +105,7 @@ t.test('connectionTimeout', async (t) => {
   })
 })
 
-t.test('maxHeaderSize', async (t) => {
+t.test('maxHeaderSize holds for each request', async (t) => {
   const proxy = await start(t, { fastify: { http: { maxHeaderSize: 1_024 } }, prox: PROX }, echo)
   await inEveryTunnel(t, proxy, async (t, client) => {
     t.equal((await client.ask('GET', '/a', { 'x-large': 'x'.repeat(2_000) })).status, 431)
@@ -113,7 +117,7 @@ t.test('maxHeaderSize', async (t) => {
   })
 })
 
-t.test('maxRequestsPerSocket', async (t) => {
+t.test('maxRequestsPerSocket ends a tunnel after so many requests', async (t) => {
   const proxy = await start(t, { fastify: { maxRequestsPerSocket: 2 }, prox: PROX }, echo)
   await inEveryTunnel(t, proxy, async (t, client) => {
     t.equal((await client.ask('GET', '/a')).headers.connection, 'keep-alive')
@@ -122,7 +126,7 @@ t.test('maxRequestsPerSocket', async (t) => {
   })
 })
 
-t.test('pipelined requests', async (t) => {
+t.test('pipelined requests are answered in their order', async (t) => {
   const proxy = await start(t, { prox: { ...PROX, timeouts: { idle: 50 } } }, (app) => {
     app.get<{ Params: { '*': string } }>('/p/*', async ({ proxy }) => {
       if (proxy!.url.endsWith('/0')) await new Promise((resolve) => setTimeout(resolve, 150))
@@ -135,7 +139,7 @@ t.test('pipelined requests', async (t) => {
   })
 })
 
-t.test('targets in absolute-form', async (t) => {
+t.test('targets in absolute-form are for the host of the tunnel, or misdirected', async (t) => {
   const proxy = await start(t, { prox: PROX }, echo)
   await inEveryTunnel(t, proxy, async (t, client) => {
     const scheme = t.name === 'TLS' ? 'https' : 'http'
@@ -150,7 +154,7 @@ t.test('targets in absolute-form', async (t) => {
   })
 })
 
-t.test('requests that are none', async (t) => {
+t.test('what is no request is answered 400, or by clientErrorHandler', async (t) => {
   const proxy = await start(t, { prox: PROX }, echo)
   await inEveryTunnel(t, proxy, async (t, client) => {
     client.write('GET / HTTP/9.9\r\n\r\n')
@@ -159,17 +163,17 @@ t.test('requests that are none', async (t) => {
   })
   t.match(await proxy.log.next(/tunnel to example.com:443 closed/), { level: 'debug', code: /^HPE_/, requests: 0 })
 
-  const own = await start(t, {
-    prox: PROX,
-    fastify: { clientErrorHandler: (_err: Error, socket: Socket) => { socket.end('HTTP/1.1 444 Mine\r\nConnection: close\r\n\r\n') } }
-  }, echo)
+  const clientErrorHandler = (_err: Error, socket: Socket): void => {
+    socket.end('HTTP/1.1 444 Mine\r\nConnection: close\r\n\r\n')
+  }
+  const own = await start(t, { prox: PROX, fastify: { clientErrorHandler } }, echo)
   await inEveryTunnel(t, own, async (t, client) => {
     client.write('GET / HTTP/9.9\r\n\r\n')
     t.equal((await client.response()).status, 444)
   })
 })
 
-t.test('a route that breaks its connection', async (t) => {
+t.test('a route may break its connection', async (t) => {
   const proxy = await start(t, { prox: PROX }, (app) => {
     app.get('/p/*', ({ raw }) => { raw.socket.destroy(new Error('enough')) })
   })
@@ -179,7 +183,7 @@ t.test('a route that breaks its connection', async (t) => {
   t.match(await proxy.log.next(/tunnel to example.com:80 closed/), { level: 'debug', code: 'enough', requests: 1 })
 })
 
-t.test('a server without a handler for client errors', async (t) => {
+t.test('a server without a handler for client errors ends the tunnel', async (t) => {
   const proxy = await start(t, { prox: PROX }, echo)
   proxy.app.server.removeAllListeners('clientError')
   const client = await proxy.tunnel('example.com:80')
@@ -187,7 +191,7 @@ t.test('a server without a handler for client errors', async (t) => {
   t.equal(await client.closed(), '')
 })
 
-t.test('CONNECT inside a tunnel', async (t) => {
+t.test('a CONNECT inside a tunnel is refused', async (t) => {
   const proxy = await start(t, { prox: PROX }, echo)
   await inEveryTunnel(t, proxy, async (t, client) => {
     client.write('CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\nmore')

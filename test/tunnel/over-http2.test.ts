@@ -11,11 +11,18 @@ import { WebSocket } from 'ws'
 import { CertificateAuthority, proxyAuthResolver } from '../../plugin/index'
 import { LOOPBACK, secure, start } from '../support/proxy'
 import type { Proxy, ProxyOptions, Setup } from '../support/proxy'
-import { RawClient } from '../support/raw'
+import { basic } from '../support/basic'
+import { jsonOf, RawClient } from '../support/raw'
 import { ask, echo, h2Over, PROX, recorded, until } from './support'
 import type { TunnelClosed } from '../../types/events'
 
 const MEGABYTE = 2 ** 20
+
+interface Connected {
+  readonly stream: ClientHttp2Stream
+  readonly headers: IncomingHttpHeaders
+  readonly status: number
+}
 
 class Http2Proxy {
   readonly #t: Test
@@ -29,8 +36,9 @@ class Http2Proxy {
   }
 
   /** A CONNECT, whatever the answer. */
-  async connect (authority: string, headers: http2.OutgoingHttpHeaders = {}): Promise<{ stream: ClientHttp2Stream, headers: IncomingHttpHeaders, status: number }> {
-    const stream = this.session.request({ ':method': 'CONNECT', ':authority': authority, ...headers }, { endStream: false })
+  async connect (authority: string, headers: http2.OutgoingHttpHeaders = {}): Promise<Connected> {
+    const request = { ':method': 'CONNECT', ':authority': authority, ...headers }
+    const stream = this.session.request(request, { endStream: false })
     stream.on('error', () => {})
     const [fields] = await once(stream, 'response') as [IncomingHttpHeaders & { ':status': number }]
     return { stream, headers: fields, status: fields[':status'] }
@@ -62,38 +70,53 @@ async function startHttp2 (t: Test, options: ProxyOptions = {}, setup: Setup = e
   return new Http2Proxy(t, proxy, session)
 }
 
-t.test('requests of every kind, on one connection', async (t) => {
+t.test('requests of every kind come on one connection', async (t) => {
   const closed = recorded<TunnelClosed>(t, 'tunnel:closed')
   const http2Proxy = await startHttp2(t)
   const { proxy, session } = http2Proxy
 
   const https = await http2Proxy.tls('example.com:443')
   for (const path of ['/a', '/b']) {
-    const told = JSON.parse((await https.ask('GET', path)).body)
-    t.match(told, { url: `https://example.com${path}`, version: '1.1', ip: LOOPBACK, tunnel: { authority: 'example.com:443', alpn: 'http/1.1', remoteAddress: LOOPBACK } })
+    t.match(await jsonOf(https.ask('GET', path)), {
+      url: `https://example.com${path}`,
+      version: '1.1',
+      ip: LOOPBACK,
+      tunnel: { authority: 'example.com:443', alpn: 'http/1.1', remoteAddress: LOOPBACK }
+    })
   }
   https.socket.end()
   t.match(await closed.next(), { requests: 2, reason: 'closed by the client' })
 
   const inner = h2Over(t, (await http2Proxy.tls('example.com:443', 'h2')).detach(), 'https://example.com')
-  t.match((await ask(inner, { ':path': '/h2' })).json(), { url: 'https://example.com/h2', version: '2.0', ip: LOOPBACK, tunnel: { alpn: 'h2' } })
+  t.match((await ask(inner, { ':path': '/h2' })).json(), {
+    url: 'https://example.com/h2',
+    version: '2.0',
+    ip: LOOPBACK,
+    tunnel: { alpn: 'h2' }
+  })
   const h2c = h2Over(t, await http2Proxy.tunnel('example.com:80'), 'http://example.com')
   t.match((await ask(h2c, { ':path': '/h2c' })).json(), { url: 'http://example.com/h2c', version: '2.0', ip: LOOPBACK })
 
   const plain = new RawClient(t, await http2Proxy.tunnel('example.com:8080'))
-  const response = await plain.ask('POST', '/plain', { 'content-type': 'text/plain' }, 'content')
-  t.match(JSON.parse(response.body), { url: 'http://example.com:8080/plain', body: 'content', ip: LOOPBACK })
+  const answer = await jsonOf(plain.ask('POST', '/plain', { 'content-type': 'text/plain' }, 'content'))
+  t.match(answer, { url: 'http://example.com:8080/plain', body: 'content', ip: LOOPBACK })
 
-  t.match((await ask(session, { ':scheme': 'http', ':authority': 'example.com:8080', ':path': '/absolute?a=1' })).json(),
-    { url: 'http://example.com:8080/absolute?a=1', scheme: 'http', host: 'example.com:8080', tunnel: null }, 'and no tunnel for an http: URL')
-  t.match((await ask(session, { ':method': 'OPTIONS', ':scheme': 'http', ':authority': 'example.com', ':path': '*' })).json(), { url: 'http://example.com/' })
+  const absolute = { ':scheme': 'http', ':authority': 'example.com:8080', ':path': '/absolute?a=1' }
+  t.match((await ask(session, absolute)).json(), {
+    url: 'http://example.com:8080/absolute?a=1',
+    scheme: 'http',
+    host: 'example.com:8080',
+    tunnel: null
+  }, 'and no tunnel for an http: URL')
+  const asterisk = { ':method': 'OPTIONS', ':scheme': 'http', ':authority': 'example.com', ':path': '*' }
+  t.match((await ask(session, asterisk)).json(), { url: 'http://example.com/' })
   t.equal((await ask(session, { ':scheme': 'http', ':authority': 'example.com:99999', ':path': '/' })).status, 400)
   t.equal((await ask(session, { ':path': '/nowhere' })).status, 404, 'what is for this server goes to its routes')
   t.equal((await ask(session, { ':scheme': 'ftp', ':path': 'http://example.com/' })).status, 400, 'a URL is no path')
   t.same(proxy.log.messages('error'), [])
 })
 
-t.test('WebSockets', async (t) => {
+t.test('WebSockets work in its tunnels, with TLS and without', async (t) => {
   const http2Proxy = await startHttp2(t, {}, async (app) => {
     await app.register(websocket)
     app.register(async (child) => {
@@ -119,11 +142,15 @@ t.test('WebSockets', async (t) => {
   }
 })
 
-t.test('what is refused', async (t) => {
+t.test('a tunnel is refused by the stream of its CONNECT', async (t) => {
   const http2Proxy = await startHttp2(t, {
-    prox: { onConnect: ({ hostname }) => hostname === 'refused.test' ? 403 : undefined, limits: { tunnelsPerClient: 1 } }
+    prox: {
+      onConnect: ({ hostname }) => hostname === 'refused.test' ? 403 : undefined,
+      limits: { tunnelsPerClient: 1 }
+    }
   })
-  for (const [authority, status] of [['refused.test:443', 403], ['example.com:0', 400], ['example.com', 400]] as const) {
+  const refusals = [['refused.test:443', 403], ['example.com:0', 400], ['example.com', 400]] as const
+  for (const [authority, status] of refusals) {
     const refused = await http2Proxy.connect(authority)
     t.equal(refused.status, status, authority)
     t.match(JSON.parse(Buffer.concat(await refused.stream.toArray()).toString()), { statusCode: status })
@@ -139,12 +166,12 @@ t.test('what is refused', async (t) => {
   t.equal((await http2Proxy.connect('example.com:443')).status, 200, 'when the other one has gone')
 })
 
-t.test('credentials', async (t) => {
+t.test('a CONNECT is asked for credentials', async (t) => {
   const http2Proxy = await startHttp2(t, { prox: { resolver: proxyAuthResolver({ realm: 'here' }) } })
   const asked = await http2Proxy.connect('example.com:443')
   t.equal(asked.status, 407)
   t.equal(asked.headers['proxy-authenticate'], 'Basic realm="here", charset="UTF-8"')
-  const { status } = await http2Proxy.connect('example.com:443', { 'proxy-authorization': `Basic ${Buffer.from('me:secret').toString('base64')}` })
+  const { status } = await http2Proxy.connect('example.com:443', basic('me:secret'))
   t.equal(status, 200)
 })
 
@@ -158,16 +185,22 @@ async function slowly (stream: AsyncIterable<Buffer>): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-t.test('large bodies, with a client and a route that take their time', async (t) => {
+t.test('large bodies arrive whole, with a client and a route that take their time', async (t) => {
   const content = Buffer.alloc(20 * MEGABYTE, 'the same again and again ')
   const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
+  const type = 'application/octet-stream'
   const http2Proxy = await startHttp2(t, { fastify: { bodyLimit: content.length } }, (app) => {
-    app.addContentTypeParser('application/octet-stream', async (_request: unknown, payload: AsyncIterable<Buffer>) => await slowly(payload))
-    app.post('/p/*', async ({ body }, reply) => await reply.type('application/octet-stream').send(body))
+    app.addContentTypeParser(type, async (_request: unknown, payload: AsyncIterable<Buffer>) => await slowly(payload))
+    app.post('/p/*', async ({ body }, reply) => await reply.type(type).send(body))
   })
-  for (const open of [async () => await http2Proxy.tunnel('example.com:80'), async () => (await http2Proxy.tls('example.com:443')).detach()]) {
+  const carriers: Array<() => Promise<Duplex>> = [
+    async () => await http2Proxy.tunnel('example.com:80'),
+    async () => (await http2Proxy.tls('example.com:443')).detach()
+  ]
+  for (const open of carriers) {
     const carrier = await open()
-    carrier.write(`POST / HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\nContent-Type: application/octet-stream\r\nContent-Length: ${content.length}\r\n\r\n`)
+    carrier.write('POST / HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n' +
+      `Content-Type: ${type}\r\nContent-Length: ${content.length}\r\n\r\n`)
     carrier.write(content)
     const all = await slowly(carrier)
     carrier.end()
@@ -175,7 +208,7 @@ t.test('large bodies, with a client and a route that take their time', async (t)
   }
 })
 
-t.test('ends', async (t) => {
+t.test('a tunnel ends with its stream, by its limits and with its connection', async (t) => {
   const closed = recorded<TunnelClosed>(t, 'tunnel:closed')
   const http2Proxy = await startHttp2(t, { prox: { timeouts: { idle: 50, firstByte: 100 } } }, (app) => {
     app.get('/p/*', async () => await new Promise(() => {}))
@@ -213,10 +246,10 @@ t.test('ends', async (t) => {
   session.destroy()
   const reasons = [await closed.next(), await closed.next()].map(({ authority }) => authority)
   t.same(reasons.sort(), ['early.test:443', 'gone.test:80'], 'with the connection, all of its tunnels')
-  await until(async () => await new Promise((resolve) => proxy.app.server.getConnections((_err, count) => resolve(count === 0))))
+  await until(async () => await proxy.connections() === 0)
 })
 
-t.test('fastify.close()', async (t) => {
+t.test('fastify.close() ends tunnels and connections after its grace period', async (t) => {
   const http2Proxy = await startHttp2(t, { prox: { timeouts: { close: 100 } } }, (app) => {
     app.get('/p/*', async () => await new Promise(() => {}))
   })

@@ -36,7 +36,7 @@ async function startHttp2 (t: Test, prox: fastifyProx.FastifyProxOptions = {}): 
   }
 }
 
-t.test('TLS to the real site, many at a time', async (t) => {
+t.test('clients reach the real site by TLS, many at a time', async (t) => {
   const opened = recorded<TunnelOpened>(t, 'tunnel:opened')
   const site = await startSite(t, 'the real site')
   const { open } = await startHttp2(t)
@@ -77,7 +77,7 @@ t.test('each side may go on when the other has ended its own', async (t) => {
   await until(() => host.sockets.size + early.sockets.size === 0)
 })
 
-t.test('a large transfer, at the pace of who is slower', async (t) => {
+t.test('a large transfer goes at the pace of who is slower', async (t) => {
   const content = Buffer.alloc(8 * 2 ** 20, 'content')
   let pending = 0
   const host = await startHost(t, (socket) => {
@@ -122,7 +122,7 @@ t.test('resets are errors of the stream, and the other way round', async (t) => 
   await until(() => host.sockets.size === 0)
 })
 
-t.test('timeouts.passIdle and fastify.close()', async (t) => {
+t.test('timeouts.passIdle and fastify.close() end tunnels that are passed through', async (t) => {
   const closed = recorded<TunnelClosed>(t, 'tunnel:closed')
   const host = await startHost(t, (socket) => socket.pipe(socket))
   const idle = await startHttp2(t, { timeouts: { passIdle: 40 } })

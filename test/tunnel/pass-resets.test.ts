@@ -95,7 +95,7 @@ t.test('nothing is left behind when clients and hosts reset at random moments', 
   await until(() => sockets() <= before)
 })
 
-t.test('nor over HTTP/2', async (t) => {
+t.test('nothing is left behind over HTTP/2 either', async (t) => {
   const before = sockets()
   const ca = await fastifyProx.CertificateAuthority.load({ store: new Map() })
   const { key, cert } = await ca.issue('localhost')

@@ -185,7 +185,7 @@ t.test('a function allows, by name and address', async (t) => {
   )
 })
 
-t.test('by an upstream proxy', async (t) => {
+t.test('a tunnel may pass by an upstream proxy', async (t) => {
   const { Server } = await import('proxy-chain')
   const asked: string[] = []
   const upstream = new Server({
@@ -361,7 +361,7 @@ t.test('a host that still reads is waited for when the client has gone, as long 
   await once(upstream, 'close')
 })
 
-t.test('limits count them', async (t) => {
+t.test('limits count tunnels that are passed through', async (t) => {
   const host = await startHost(t, (socket) => socket.pipe(socket))
   const proxy = await startPassing(t, {}, { prox: { limits: { tunnelsPerClient: 1 } } })
   const client = await proxy.tunnel(`127.0.0.1:${host.port}`)
@@ -370,7 +370,7 @@ t.test('limits count them', async (t) => {
   await until(async () => (await proxy.connect(`127.0.0.1:${host.port}`)).response.status === 200)
 })
 
-t.test('fastify.close() leaves them the grace period', async (t) => {
+t.test('fastify.close() leaves tunnels that are passed through the grace period', async (t) => {
   const closed = recorded<TunnelClosed>(t, 'tunnel:closed')
   const host = await startHost(t, (socket) => {
     socket.on('data', (bytes) => socket.end(`last ${bytes}`))
@@ -447,7 +447,7 @@ t.test('a client that leaves while its host is dialled takes the dialling with i
   t.equal(host.sockets.size, 0)
 })
 
-t.test('a connection to the proxy by TLS', async (t: Test) => {
+t.test('a tunnel may pass on a connection to the proxy by TLS', async (t: Test) => {
   const ca = await fastifyProx.CertificateAuthority.load({ store: new Map() })
   const { key, cert } = await ca.issue('localhost')
   const host = await startHost(t, (socket) => {
@@ -472,7 +472,7 @@ t.test('a connection to the proxy by TLS', async (t: Test) => {
   t.equal(await broken.closed(), '')
 })
 
-t.test('takes no other options', async (t) => {
+t.test('pass takes no other options', async (t) => {
   for (const options of [
     { allow: 'private' }, { allow: ['a b'] }, { via: 'nonsense' }, { timeout: -1 }, { lookup: 5 }, { alow: [] }
   ]) {

@@ -8,6 +8,7 @@ import { describeHandshakeFailure } from '../../plugin/tunnel/outcome'
 import { have } from '../ca/clients'
 import { start } from '../support/proxy'
 import type { Proxy } from '../support/proxy'
+import { writeOnly } from '../support/raw'
 import { echo, PROX, recorded, run } from './support'
 import type { Recorded } from './support'
 import type { HandshakeFailed } from '../../types/events'
@@ -18,7 +19,7 @@ async function startRecorded (t: Test): Promise<{ proxy: Proxy, failed: Recorded
   return { failed: recorded<HandshakeFailed>(t, 'handshake:failed'), proxy: await start(t, { prox: PROX }, echo) }
 }
 
-t.test('programs that send an alert', { skip: have('curl openssl python3') }, async (t) => {
+t.test('programs that send an alert are told apart', { skip: have('curl openssl python3') }, async (t) => {
   const { proxy, failed } = await startRecorded(t)
   const address = `127.0.0.1:${proxy.port}`
   const python = (version: string): string => `
@@ -30,22 +31,25 @@ c = ssl.create_default_context()
 c.minimum_version = c.maximum_version = ssl.TLSVersion.${version}
 try: c.wrap_socket(s, server_hostname='python.test')
 except ssl.SSLError: pass`
+  const openssl = ['openssl', 's_client', '-proxy', address, '-connect', 'openssl.test:443', '-verify_return_error']
   const programs = {
     'curl TLSv1.2': ['curl', '-sS', '-x', address, 'https://curl.test/', '--tls-max', '1.2'],
     'curl TLSv1.3': ['curl', '-sS', '-x', address, 'https://curl.test/'],
-    'openssl TLSv1.2': ['openssl', 's_client', '-proxy', address, '-connect', 'openssl.test:443', '-verify_return_error', '-tls1_2'],
-    'openssl TLSv1.3': ['openssl', 's_client', '-proxy', address, '-connect', 'openssl.test:443', '-verify_return_error', '-tls1_3'],
+    'openssl TLSv1.2': [...openssl, '-tls1_2'],
+    'openssl TLSv1.3': [...openssl, '-tls1_3'],
     'Python TLSv1.2': ['python3', '-c', python('TLSv1_2')],
     'Python TLSv1.3': ['python3', '-c', python('TLSv1_3')]
   }
   for (const [name, [command, ...args]] of Object.entries(programs)) {
     await run(command!, args)
-    t.match(await failed.next(), { code: 'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', refused: true, servername: `${name.split(' ')[0]!.toLowerCase()}.test` }, name)
+    const servername = `${name.split(' ')[0]!.toLowerCase()}.test`
+    t.match(await failed.next(), { code: 'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', refused: true, servername }, name)
   }
   const { proxyCA } = proxy.app
   t.match(await proxy.log.next(/tunnel to curl.test:443 closed/), {
     level: 'warn',
-    msg: `tunnel to curl.test:443 closed: the client does not trust the CA '${proxyCA.name}': add its certificate to what the client trusts, or have onConnect answer pass() for curl.test`,
+    msg: `tunnel to curl.test:443 closed: the client does not trust the CA '${proxyCA.name}': ` +
+      'add its certificate to what the client trusts, or have onConnect answer pass() for curl.test',
     fingerprint256: proxyCA.fingerprint256,
     code: 'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA'
   })
@@ -54,7 +58,7 @@ except ssl.SSLError: pass`
 })
 
 for (const version of VERSIONS) {
-  t.test(`clients of Node's, ${version}`, async (t) => {
+  t.test(`clients of Node's that refuse are told apart, ${version}`, async (t) => {
     const { proxy, failed } = await startRecorded(t)
     const refuse = async (authority: string, servername: string): Promise<void> => {
       const socket = (await proxy.tunnel(authority)).detach()
@@ -64,7 +68,13 @@ for (const version of VERSIONS) {
     }
     await refuse('10.0.0.1:443', 'node.test')
     const code = version === 'TLSv1.2' ? 'LEFT_AFTER_HANDSHAKE' : 'LEFT_IN_HANDSHAKE'
-    t.match(await failed.next(), { code, refused: true, servername: 'node.test', authority: '10.0.0.1:443', remoteAddress: '127.0.0.1' })
+    t.match(await failed.next(), {
+      code,
+      refused: true,
+      servername: 'node.test',
+      authority: '10.0.0.1:443',
+      remoteAddress: '127.0.0.1'
+    })
     await refuse('10.0.0.1:443', 'node.test')
     await failed.next()
     await refuse('10.0.0.1:443', 'other.test')
@@ -72,10 +82,11 @@ for (const version of VERSIONS) {
     await refuse('10.0.0.2:443', '')
     t.match(await failed.next(), { refused: true, servername: null })
     await proxy.log.next(/tunnel to 10.0.0.2:443 closed/)
-    t.same(proxy.log.lines.filter(({ msg }) => /tunnel to .* closed/.test(msg)).map(({ level }) => level), ['warn', 'debug', 'warn', 'warn'])
+    const lines = proxy.log.lines.filter(({ msg }) => /tunnel to .* closed/.test(msg))
+    t.same(lines.map(({ level }) => level), ['warn', 'debug', 'warn', 'warn'])
   })
 
-  t.test(`clients that are content, ${version}`, async (t) => {
+  t.test(`clients that trust the CA are not taken for refusals, ${version}`, async (t) => {
     const { proxy, failed } = await startRecorded(t)
     const options: tls.ConnectionOptions = { minVersion: version, maxVersion: version }
     const asking = await proxy.tls('a.test:443', options)
@@ -93,11 +104,21 @@ for (const version of VERSIONS) {
   })
 }
 
-t.test('alerts', async (t) => {
+const REFUSALS = {
+  42: 'BAD_CERTIFICATE',
+  43: 'UNSUPPORTED_CERTIFICATE',
+  44: 'CERTIFICATE_REVOKED',
+  45: 'CERTIFICATE_EXPIRED',
+  46: 'CERTIFICATE_UNKNOWN',
+  48: 'UNKNOWN_CA',
+  49: 'ACCESS_DENIED'
+}
+
+t.test('alerts about certificates are refusals, others are not', async (t) => {
   const { proxy, failed } = await startRecorded(t)
   const alert = async (description: number): Promise<HandshakeFailed> => {
     const socket = (await proxy.tunnel('alert.test:443')).detach()
-    // The client's own messages after its ClientHello are replaced by the alert.
+    // Replaces the client's own messages after its ClientHello by the alert.
     let hello = true
     const carrier = new Duplex({
       read () {},
@@ -115,8 +136,7 @@ t.test('alerts', async (t) => {
     socket.destroy()
     return message
   }
-  const refusals = { 42: 'BAD_CERTIFICATE', 43: 'UNSUPPORTED_CERTIFICATE', 44: 'CERTIFICATE_REVOKED', 45: 'CERTIFICATE_EXPIRED', 46: 'CERTIFICATE_UNKNOWN', 48: 'UNKNOWN_CA', 49: 'ACCESS_DENIED' }
-  for (const [description, name] of Object.entries(refusals)) {
+  for (const [description, name] of Object.entries(REFUSALS)) {
     const { code, refused } = await alert(Number(description))
     t.match(code, new RegExp(`_ALERT_${name}$`))
     t.equal(refused, true, name)
@@ -124,10 +144,10 @@ t.test('alerts', async (t) => {
   for (const description of [10, 40, 70, 80]) t.equal((await alert(description)).refused, false)
 })
 
-t.test('failures that are something else', async (t) => {
+t.test('failures that are something else are no refusals', async (t) => {
   const { proxy, failed } = await startRecorded(t)
   const reset = await proxy.tunnel('reset.test:443')
-  const carrier = new Duplex({ read () {}, write (bytes, _encoding, done) { reset.write(bytes); done() } })
+  const carrier = writeOnly(reset)
   tls.connect({ socket: carrier }).on('error', () => {})
   await reset.read(1)
   reset.socket.resetAndDestroy()
@@ -141,7 +161,7 @@ t.test('failures that are something else', async (t) => {
   t.match(describeHandshakeFailure(new Error('no code')), { code: 'no code', refused: false })
 })
 
-t.test('a client that leaves before it was answered', async (t) => {
+t.test('a client that leaves before it was answered is no failure', async (t) => {
   const { proxy, failed } = await startRecorded(t)
   const client = await proxy.tunnel('early.test:443')
   client.socket.end(Buffer.from([0x16, 3, 1, 2, 0, 1]))

@@ -19,6 +19,8 @@ import type { Test } from 'tap'
 import type { Proxy } from '../support/proxy'
 import type { Owner } from '../support/raw'
 
+export { until } from '../support/until'
+
 export const PROX = { resolver: '/p/' }
 
 /** Routes for everything below `/p/`. */
@@ -36,7 +38,9 @@ export function h2Over (t: Owner, socket: Duplex, url: string): ClientHttp2Sessi
   return session
 }
 
-export async function h2 (t: Owner, proxy: Proxy, authority: string, options: tls.ConnectionOptions = {}): Promise<ClientHttp2Session> {
+export async function h2 (
+  t: Owner, proxy: Proxy, authority: string, options: tls.ConnectionOptions = {}
+): Promise<ClientHttp2Session> {
   const client = await proxy.tls(authority, { ALPNProtocols: ['h2'], ...options })
   return h2Over(t, client.detach(), `https://${authority}`)
 }
@@ -53,17 +57,21 @@ export interface H2Answer {
   json (): Record<string, unknown>
 }
 
-export async function ask (session: ClientHttp2Session, headers: OutgoingHttpHeaders, body?: string | Buffer): Promise<H2Answer> {
+export async function ask (
+  session: ClientHttp2Session, headers: OutgoingHttpHeaders, body?: string | Buffer
+): Promise<H2Answer> {
   const stream = session.request(headers, { endStream: body === undefined })
   if (body !== undefined) stream.end(body)
   let trailers = {}
   stream.on('trailers', (fields) => { trailers = fields })
   // Read from the beginning: a stream may have ended by the turn after its response.
   const [[fields], chunks] = await Promise.all([
-    once(stream, 'response') as Promise<[IncomingHttpHeaders & { ':status': number }]>, stream.toArray() as Promise<Buffer[]>
+    once(stream, 'response') as Promise<[IncomingHttpHeaders & { ':status': number }]>,
+    stream.toArray() as Promise<Buffer[]>
   ])
   const content = Buffer.concat(chunks)
-  return { status: fields[':status'], headers: fields, trailers, body: content, json: () => JSON.parse(content.toString()) }
+  const json = (): Record<string, unknown> => JSON.parse(content.toString())
+  return { status: fields[':status'], headers: fields, trailers, body: content, json }
 }
 
 /** The messages of a channel of this package, until the test ends. */
@@ -90,15 +98,12 @@ export function recorded<Message> (t: Test, name: string): Recorded<Message> {
 }
 
 /** Runs a program and gathers what it writes to both outputs. */
-export async function run (command: string, args: string[], env: NodeJS.ProcessEnv = {}): Promise<{ code: number, output: string }> {
+export async function run (
+  command: string, args: string[], env: NodeJS.ProcessEnv = {}
+): Promise<{ code: number, output: string }> {
   const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const output: Buffer[] = []
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes: Buffer) => output.push(bytes))
   const [code] = await once(child, 'close') as [number]
   return { code, output: Buffer.concat(output).toString() }
-}
-
-/** Resolves when a condition holds, asked again whenever the event loop has been around. */
-export async function until (condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!await condition()) await new Promise((resolve) => setTimeout(resolve, 5))
 }

@@ -10,6 +10,7 @@ import { have } from '../ca/clients'
 import { checkServerIdentity } from '../support/identity'
 import { start } from '../support/proxy'
 import type { Proxy } from '../support/proxy'
+import { jsonOf } from '../support/raw'
 import type { RawClient } from '../support/raw'
 import { echo, PROX, recorded, run, until } from './support'
 import type { HandshakeFailed, TunnelIntercepted } from '../../types/events'
@@ -22,8 +23,8 @@ async function directory (t: Test): Promise<string> {
   return path
 }
 
-async function urlOf (client: RawClient): Promise<string> {
-  return JSON.parse((await client.ask('GET', '/')).body).url
+async function urlOf (client: RawClient): Promise<unknown> {
+  return (await jsonOf(client.ask('GET', '/'))).url
 }
 
 for (const version of VERSIONS) {
@@ -39,12 +40,17 @@ for (const version of VERSIONS) {
     return session!
   }
 
-  t.test(version, async (t) => {
+  t.test(`${version} is spoken`, async (t) => {
     const intercepted = recorded<TunnelIntercepted>(t, 'tunnel:intercepted')
     const proxy = await start(t, { prox: PROX }, echo)
     const client = await proxy.tls('example.com:443', only)
-    t.match(JSON.parse((await client.ask('GET', '/')).body).tunnel, { tlsVersion: version, servername: 'example.com' })
-    t.match(await intercepted.next(), { authority: 'example.com:443', tlsVersion: version, resumed: false, remoteAddress: '127.0.0.1' })
+    t.match(await jsonOf(client.ask('GET', '/')), { tunnel: { tlsVersion: version, servername: 'example.com' } })
+    t.match(await intercepted.next(), {
+      authority: 'example.com:443',
+      tlsVersion: version,
+      resumed: false,
+      remoteAddress: '127.0.0.1'
+    })
   })
 
   t.test(`${version} sessions resume`, async (t) => {
@@ -52,13 +58,16 @@ for (const version of VERSIONS) {
     const ca = { file: join(path, 'ca.pem') }
     const proxy = await start(t, { prox: { ...PROX, ca } }, echo)
     const session = await sessionOf(proxy, 'example.com:443')
-    const resume = async (proxy: Proxy, authority: string, options: tls.ConnectionOptions = {}): Promise<[resumed: boolean, url: string]> => {
+    const resume = async (
+      proxy: Proxy, authority: string, options: tls.ConnectionOptions = {}
+    ): Promise<[resumed: boolean, url: unknown]> => {
       const client = await proxy.tls(authority, { ...only, session, ...options })
       return [client.socket.isSessionReused(), await urlOf(client)]
     }
     t.same(await resume(proxy, 'example.com:443'), [true, 'https://example.com/'])
     t.same(await resume(proxy, 'example.com:8443'), [true, 'https://example.com:8443/'])
-    t.same(await resume(proxy, '10.0.0.1:443', { servername: 'example.com', host: 'example.com' }), [true, 'https://example.com/'], 'the server name is known')
+    const named = await resume(proxy, '10.0.0.1:443', { servername: 'example.com', host: 'example.com' })
+    t.same(named, [true, 'https://example.com/'], 'the server name is known')
     t.same(await resume(proxy, 'example.org:443'), [false, 'https://example.org/'], 'not for another certificate')
 
     const other = await start(t, { prox: { ...PROX, ca } }, echo)
@@ -71,11 +80,13 @@ for (const version of VERSIONS) {
     const path = await directory(t)
     const ca = join(path, 'ca.pem')
     const session = join(path, 'session')
+    const flag = `-${version.toLowerCase().replace('v', '').replace('.', '_')}`
     for (const [turn, expected] of [['-sess_out', /^New, /m], ['-sess_in', /^Reused, /m]] as const) {
       const proxy = await start(t, { prox: { ...PROX, ca: { file: ca } } }, echo)
-      // Its input is closed at once, which makes it wait for the ticket no longer than for the answer to a request.
-      const { output } = await run('sh', ['-c', `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | openssl s_client -proxy 127.0.0.1:${proxy.port} -connect example.com:443 ` +
-        `-servername example.com -CAfile ${ca} -verify_return_error -ign_eof ${turn} ${session} -${version.toLowerCase().replace('v', '').replace('.', '_')}`])
+      const client = `openssl s_client -proxy 127.0.0.1:${proxy.port} -connect example.com:443 ` +
+        `-servername example.com -CAfile ${ca} -verify_return_error -ign_eof ${turn} ${session} ${flag}`
+      // Closes its input at once, so that it waits for the ticket no longer than for the answer to a request.
+      const { output } = await run('sh', ['-c', `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | ${client}`])
       t.match(output, expected)
       t.match(output, /https:\/\/example.com\//)
       await proxy.app.close()
@@ -83,22 +94,26 @@ for (const version of VERSIONS) {
   })
 }
 
-t.test('openssl s_client -reconnect', { skip: have('openssl') }, async (t) => {
+t.test('openssl s_client -reconnect resumes its session each time', { skip: have('openssl') }, async (t) => {
   const intercepted = recorded<TunnelIntercepted>(t, 'tunnel:intercepted')
   const proxy = await start(t, { prox: PROX }, echo)
-  const { code, output } = await run('openssl', ['s_client', '-proxy', `127.0.0.1:${proxy.port}`, '-connect', 'example.com:443', '-reconnect', '-tls1_2'])
+  const { code, output } = await run('openssl', [
+    's_client', '-proxy', `127.0.0.1:${proxy.port}`, '-connect', 'example.com:443', '-reconnect', '-tls1_2'
+  ])
   t.equal(code, 0)
-  t.strictSame(output.match(/^(?:New|Reused), TLSv1\.2/gm), ['New, TLSv1.2', ...Array<string>(5).fill('Reused, TLSv1.2')])
+  const reused = Array<string>(5).fill('Reused, TLSv1.2')
+  t.strictSame(output.match(/^(?:New|Reused), TLSv1\.2/gm), ['New, TLSv1.2', ...reused])
   t.strictSame(intercepted.messages.map(({ resumed }) => resumed), [false, true, true, true, true, true])
 })
 
-t.test('what ALPN chooses', async (t) => {
+t.test('ALPN chooses in the order of the proxy', async (t) => {
   const proxy = await start(t, { prox: PROX }, echo)
   const chosen = async (ALPNProtocols?: string[]): Promise<[client: string | false | null, server: unknown]> => {
     const client = await proxy.tls('example.com:443', { ...(ALPNProtocols && { ALPNProtocols }) })
     const { alpnProtocol } = client.socket
     if (alpnProtocol === 'h2') return [alpnProtocol, null]
-    return [alpnProtocol, JSON.parse((await client.ask('GET', '/')).body).tunnel.alpn]
+    const { tunnel } = await jsonOf(client.ask('GET', '/')) as { tunnel: { alpn: unknown } }
+    return [alpnProtocol, tunnel.alpn]
   }
   t.same(await chosen(), [false, null])
   t.same(await chosen(['http/1.1']), ['http/1.1', 'http/1.1'])
@@ -106,15 +121,20 @@ t.test('what ALPN chooses', async (t) => {
   t.same(await chosen(['http/1.1', 'h2']), ['h2', null], 'ours is the order')
   t.same(await chosen(['http/1.1', 'spdy/3']), ['http/1.1', 'http/1.1'])
   await t.rejects(chosen(['spdy/3']), { code: 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL' })
-  t.match(await proxy.log.next(/closed: TLS handshake failed/), { level: 'info', code: 'ERR_SSL_NO_APPLICATION_PROTOCOL' })
+  t.match(await proxy.log.next(/closed: TLS handshake failed/), {
+    level: 'info',
+    code: 'ERR_SSL_NO_APPLICATION_PROTOCOL'
+  })
 })
 
-t.test('curl', { skip: have('curl') }, async (t) => {
+t.test('curl is answered in every version that it speaks', { skip: have('curl') }, async (t) => {
   const path = await directory(t)
   const ca = join(path, 'ca.pem')
   const proxy = await start(t, { prox: { ...PROX, ca: { file: ca } } }, echo)
+  const common = ['-sS', '--cacert', ca, '-x', `127.0.0.1:${proxy.port}`, '-o', '/dev/null']
   const curl = async (...args: string[]): Promise<string> => {
-    return (await run('curl', ['-sS', '--cacert', ca, '-x', `127.0.0.1:${proxy.port}`, '-o', '/dev/null', '-w', '%{http_version} %{response_code}', 'https://example.com/', ...args])).output
+    const write = ['-w', '%{http_version} %{response_code}']
+    return (await run('curl', [...common, ...write, 'https://example.com/', ...args])).output
   }
   t.equal(await curl('--http2'), '2 200')
   t.equal(await curl('--http1.1'), '1.1 200')
@@ -123,35 +143,42 @@ t.test('curl', { skip: have('curl') }, async (t) => {
   t.equal(await curl('--tls-max', '1.2'), '2 200')
 })
 
-t.test('the tls option', async (t) => {
-  const proxy = await start(t, { prox: { ...PROX, tls: { minVersion: 'TLSv1.3', ciphers: 'TLS_CHACHA20_POLY1305_SHA256' } } }, echo)
+t.test('the tls option sets versions and ciphers', async (t) => {
+  const tls = { minVersion: 'TLSv1.3', ciphers: 'TLS_CHACHA20_POLY1305_SHA256' } as const
+  const proxy = await start(t, { prox: { ...PROX, tls } }, echo)
   const client = await proxy.tls('example.com:443')
   t.equal(client.socket.getCipher().name, 'TLS_CHACHA20_POLY1305_SHA256')
-  await t.rejects(proxy.tls('example.com:443', { maxVersion: 'TLSv1.2' }), { code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' })
+  const older = proxy.tls('example.com:443', { maxVersion: 'TLSv1.2' })
+  await t.rejects(older, { code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' })
   t.match(await proxy.log.next(/closed: TLS handshake failed/), { level: 'info', code: 'ERR_SSL_UNSUPPORTED_PROTOCOL' })
 })
 
-t.test('ciphers in the order of the proxy, the quickest first', async (t) => {
+t.test('ciphers are chosen in the order of the proxy, the quickest first', async (t) => {
   const cipherOf = async (options: object): Promise<string> => {
     const proxy = await start(t, { prox: { ...PROX, tls: options } }, echo)
     return (await proxy.tls('example.com:443')).socket.getCipher().name
   }
   t.equal(await cipherOf({}), 'TLS_AES_128_GCM_SHA256')
-  t.equal(await cipherOf({ honorCipherOrder: false }), tls.DEFAULT_CIPHERS.split(':')[0], 'the client has one of its own')
+  const ofClient = tls.DEFAULT_CIPHERS.split(':')[0]
+  t.equal(await cipherOf({ honorCipherOrder: false }), ofClient, 'the client has an order of its own')
 })
 
-t.test('the server name decides', async (t) => {
+t.test('the TLS server name decides which host a tunnel is for', async (t) => {
   const proxy = await start(t, { prox: PROX }, echo)
   const ask = async (authority: string, options: tls.ConnectionOptions): Promise<unknown> => {
     const client = await proxy.tls(authority, options)
-    const { url, tunnel } = JSON.parse((await client.ask('GET', '/')).body)
+    const { url, tunnel } = await jsonOf(client.ask('GET', '/')) as { url: string, tunnel: { servername: unknown } }
     return [url, tunnel.servername]
   }
-  t.same(await ask('example.org:443', { servername: 'example.com', host: 'example.com' }), ['https://example.com/', 'example.com'])
-  t.same(await ask('example.org:8443', { servername: 'EXAMPLE.com', host: 'example.com' }), ['https://example.com:8443/', 'example.com'])
+  const host = 'example.com'
+  t.same(await ask('example.org:443', { servername: 'example.com', host }), ['https://example.com/', 'example.com'])
+  const otherPort = await ask('example.org:8443', { servername: 'EXAMPLE.com', host })
+  t.same(otherPort, ['https://example.com:8443/', 'example.com'])
   t.same(await ask('127.0.0.1:443', {}), ['https://127.0.0.1/', null], 'none: the CONNECT host')
   t.same(await ask('[::1]:443', {}), ['https://[::1]/', null])
-  const names = ['::1', '[::1]', '2001:db8::1', '127.0.0.1', 'example.org:443', 'a..b', 'fe80::1%lo', '*.b', 'b\x01', 'b'.repeat(254)]
+  const names = [
+    '::1', '[::1]', '2001:db8::1', '127.0.0.1', 'example.org:443', 'a..b', 'fe80::1%lo', '*.b', 'b\x01', 'b'.repeat(254)
+  ]
   for (const servername of names) {
     const options: tls.ConnectionOptions = {
       servername, checkServerIdentity: (_servername, certificate) => checkServerIdentity('example.com', certificate)
@@ -168,29 +195,34 @@ t.test('the server name decides', async (t) => {
   }
 })
 
-t.test('names without a certificate', async (t) => {
+t.test('a name without a certificate fails the handshake', async (t) => {
   const failed = recorded<HandshakeFailed>(t, 'handshake:failed')
   const proxy = await start(t, { prox: { ...PROX, ca: { store: new Map(), permit: ['.test'] } } }, echo)
   t.equal((await proxy.tls('a.test:443')).socket.authorized, true)
   await t.rejects(proxy.tls('example.com:443'), { code: 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME' })
   t.match(await failed.next(), { code: 'FST_PROX_HOST_NOT_PERMITTED', refused: false, servername: 'example.com' })
-  t.match(await proxy.log.next(/tunnel to example.com:443 closed: no certificate/), { level: 'info', code: 'FST_PROX_HOST_NOT_PERMITTED' })
+  t.match(await proxy.log.next(/tunnel to example.com:443 closed: no certificate/), {
+    level: 'info',
+    code: 'FST_PROX_HOST_NOT_PERMITTED'
+  })
 })
 
-t.test('a CA that cannot sign', async (t) => {
+t.test('a CA that cannot sign fails the handshake', async (t) => {
   const proxy = await start(t, { prox: PROX }, echo)
   const { proxyCA } = proxy.app
-  const failures = [(): never => { throw new Error('at once') }, async (): Promise<never> => { throw new Error('later') }]
-  for (const leaf of failures) {
+  const atOnce = (): never => { throw new Error('at once') }
+  const later = async (): Promise<never> => { throw new Error('later') }
+  for (const leaf of [atOnce, later]) {
     Object.defineProperty(proxyCA, 'leaf', { value: leaf, configurable: true })
     await t.rejects(proxy.tls('example.com:443'), { code: 'ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR' })
   }
   t.match(await proxy.log.next(/no certificate: at once/), { level: 'error', err: { message: 'at once' } })
   t.match(await proxy.log.next(/no certificate: later/), { level: 'error', err: { message: 'later' } })
 
-  await t.test('of no use to a client that has left', async (t) => {
+  await t.test('and says nothing of it for a client that has left', async (t) => {
     let fail: ((err: Error) => void) | undefined
-    Object.defineProperty(proxyCA, 'leaf', { value: () => new Promise((_resolve, reject) => { fail = reject }), configurable: true })
+    const leaf = (): Promise<never> => new Promise((_resolve, reject) => { fail = reject })
+    Object.defineProperty(proxyCA, 'leaf', { value: leaf, configurable: true })
     const { socket } = await proxy.tunnel('left.test:443')
     tls.connect({ socket }).on('error', () => {})
     await until(() => fail !== undefined)
@@ -200,27 +232,23 @@ t.test('a CA that cannot sign', async (t) => {
   })
 })
 
-t.test('a certificate that is minted for a client that leaves meanwhile', async (t) => {
+t.test('a certificate that is minted for a client that leaves meanwhile goes nowhere', async (t) => {
   const proxy = await start(t, { prox: PROX }, echo)
   const { proxyCA } = proxy.app
   const real = await proxyCA.leaf('left.test')
-  let mint = (): void => {}
-  let asked = false
-  Object.defineProperty(proxyCA, 'leaf', { value: () => new Promise((resolve) => { asked = true; mint = () => resolve(real) }) })
+  let mint: (() => void) | undefined
+  const leaf = (): Promise<unknown> => new Promise((resolve) => { mint = () => resolve(real) })
+  Object.defineProperty(proxyCA, 'leaf', { value: leaf })
   const { socket } = await proxy.tunnel('left.test:443')
   tls.connect({ socket }).on('error', () => {})
-  await until(() => asked)
+  await until(() => mint !== undefined)
   socket.resetAndDestroy()
   t.match(await proxy.log.next(/tunnel to left.test:443 closed/), { level: 'debug', code: 'ECONNRESET' })
-  mint()
-  await until(async () => await connections(proxy) === 0)
+  mint!()
+  await until(async () => await proxy.connections() === 0)
 })
 
-async function connections (proxy: Proxy): Promise<number> {
-  return await new Promise((resolve, reject) => proxy.app.server.getConnections((err, count) => err === null ? resolve(count) : reject(err)))
-}
-
-t.test('renegotiation is not for attacks', async (t) => {
+t.test('a client that renegotiates again and again is disconnected', async (t) => {
   const proxy = await start(t, { prox: PROX }, echo)
   const client = await proxy.tls('example.com:443', { maxVersion: 'TLSv1.2' })
   let renegotiations = 0

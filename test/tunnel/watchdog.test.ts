@@ -15,7 +15,7 @@ import type { TunnelClosed, TunnelEvent } from '../../types/events'
 const CLIENTS = 10
 const BODY = Buffer.alloc(20_000_000, 'content')
 
-/** A client, which has to be another process: it sends and resets while the server is busy. */
+/** A program that sends and resets while the server is busy, which takes another process. */
 const CLIENT = `
 const { once } = require('node:events'), net = require('node:net'), tls = require('node:tls')
 const [port, ca, alpn, bytes, inTunnel] = JSON.parse(process.argv[1])
@@ -41,11 +41,11 @@ main()
 
 const LARGE_WINDOW = Buffer.concat([Buffer.from([0, 4]), uint32(2 ** 30)])
 
+const H2_REQUEST = request({ ':scheme': 'https', ':authority': 'reset.test' })
+
 const REQUESTS: Record<string, Buffer> = {
   'http/1.1': Buffer.from('GET / HTTP/1.1\r\nHost: reset.test\r\n\r\n'),
-  h2: Buffer.concat([
-    PREFACE, settings(LARGE_WINDOW), windowUpdate(0, 2 ** 30), ...headers(1, request({ ':scheme': 'https', ':authority': 'reset.test' }))
-  ])
+  h2: Buffer.concat([PREFACE, settings(LARGE_WINDOW), windowUpdate(0, 2 ** 30), ...headers(1, H2_REQUEST)])
 }
 
 /** Keeps the process busy with the end of a handshake, while the reset comes. */
@@ -60,15 +60,11 @@ async function runClients (
   t.same(await run(process.execPath, ['-e', CLIENT, settings], { NODE_OPTIONS: '' }), { code: 0, output: '' })
 }
 
-async function countConnections (server: net.Server): Promise<number> {
-  return await new Promise((resolve) => server.getConnections((_err, count) => resolve(count)))
-}
-
 for (const [protocol, bytes] of Object.entries(REQUESTS)) {
   t.test(`${protocol}: every tunnel ends when its client has reset`, async (t) => {
     const opened = recorded<TunnelEvent>(t, 'tunnel:opened')
     const closed = recorded<TunnelClosed>(t, 'tunnel:closed')
-    const { app, port } = await start(t, { prox: PROX }, (app) => {
+    const proxy = await start(t, { prox: PROX }, (app) => {
       app.get('/p/*', async () => {
         await new Promise(setImmediate)
         return BODY
@@ -76,9 +72,9 @@ for (const [protocol, bytes] of Object.entries(REQUESTS)) {
     })
     subscribe('fastify-prox:tunnel:intercepted', stayBusy)
     t.teardown(() => unsubscribe('fastify-prox:tunnel:intercepted', stayBusy))
-    await runClients(t, port, app.proxyCA, protocol, bytes, true)
+    await runClients(t, proxy.port, proxy.app.proxyCA, protocol, bytes, true)
     await until(() => opened.messages.length === CLIENTS && closed.messages.length === CLIENTS)
-    await until(async () => await countConnections(app.server) === 0)
+    await until(async () => await proxy.connections() === 0)
   })
 }
 
@@ -87,19 +83,19 @@ const ABSOLUTE = Buffer.from('GET http://reset.test/ HTTP/1.1\r\nHost: reset.tes
 t.test('every connection to a proxy that speaks TLS ends when its client has reset', async (t) => {
   const ca = await CertificateAuthority.load({ store: new Map() })
   const { key, cert } = await ca.issue('reset.test')
-  const { app, port } = await start(t, { fastify: { https: { key, cert } }, prox: { ...PROX, ca } }, (app) => {
+  const proxy = await start(t, { fastify: { https: { key, cert } }, prox: { ...PROX, ca } }, (app) => {
     app.get('/p/*', async () => {
       await new Promise(setImmediate)
       return BODY
     })
   })
   let accepted = 0
-  app.server.on('secureConnection', () => {
+  proxy.app.server.on('secureConnection', () => {
     accepted++
     stayBusy()
   })
-  await runClients(t, port, ca, 'http/1.1', ABSOLUTE, false)
-  await until(async () => accepted === CLIENTS && await countConnections(app.server) === 0)
+  await runClients(t, proxy.port, ca, 'http/1.1', ABSOLUTE, false)
+  await until(async () => accepted === CLIENTS && await proxy.connections() === 0)
 })
 
 t.test('a client that has ended its side and reads much later gets everything', async (t) => {
@@ -114,7 +110,7 @@ t.test('a client that has ended its side and reads much later gets everything', 
   await once(client, 'secureConnect')
   client.end('GET / HTTP/1.1\r\nHost: slow.test\r\n\r\n')
   await once(client, 'readable')
-  // Longer than a client lives that has gone.
+  // Waits longer than a client lives that has gone.
   await sleep(3_500)
   let received = 0
   for await (const bytes of client) received += (bytes as Buffer).length

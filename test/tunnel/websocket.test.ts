@@ -8,13 +8,12 @@ import t from 'tap'
 import type { Test } from 'tap'
 import WebSocket from 'ws'
 import fastifyProx from '../../plugin/index'
+import type { TunnelClosed } from '../../types/events'
 import { start } from '../support/proxy'
 import type { Proxy } from '../support/proxy'
+import type { RawClient, RawResponse } from '../support/raw'
+import { HANDSHAKE, HANDSHAKE_LINES } from '../support/websocket'
 import { PROX, recorded } from './support'
-import type { TunnelClosed } from '../../types/events'
-import { HANDSHAKE_LINES } from '../support/websocket'
-
-const HANDSHAKE = `${HANDSHAKE_LINES.join('\r\n')}\r\n`
 
 /** Tells each client what it asked for, then echoes. */
 function sockets (app: FastifyInstance): void {
@@ -23,7 +22,9 @@ function sockets (app: FastifyInstance): void {
     url: '/p/*',
     handler: async ({ proxy }) => ({ url: proxy!.url }),
     wsHandler: (socket, { proxy, url }) => {
-      socket.on('message', (message, binary) => { socket.send(binary ? message : `${url} ${proxy!.url}: ${String(message)}`, { binary }) })
+      socket.on('message', (message, binary) => {
+        socket.send(binary ? message : `${url} ${proxy!.url}: ${String(message)}`, { binary })
+      })
     }
   })
 }
@@ -35,6 +36,11 @@ async function open (t: Test, proxy: Proxy, url: string): Promise<WebSocket> {
   t.teardown(() => socket.terminate())
   await once(socket, 'open')
   return socket
+}
+
+/** The answer to a handshake that is written by hand. */
+async function shake (client: RawClient): Promise<RawResponse> {
+  return await client.ask('GET', '/socket', { host: 'example.com', ...HANDSHAKE })
 }
 
 async function say (socket: WebSocket, message: string | Buffer): Promise<Buffer> {
@@ -61,7 +67,7 @@ t.test('ws:// and wss:// reach the routes of @fastify/websocket', async (t) => {
     t.equal(code, 1000)
   }
 
-  t.test('with the peer registered before the plugin', async (t) => {
+  t.test('also where it is registered before the plugin', async (t) => {
     const { default: Fastify } = await import('fastify')
     const app = Fastify()
     t.teardown(() => app.close())
@@ -80,7 +86,7 @@ t.test('ws:// and wss:// reach the routes of @fastify/websocket', async (t) => {
     const client = await after.tls('example.com:443')
     t.equal((await client.ask('GET', '/first')).status, 200)
     const ping = Buffer.from([0x89, 0x80, 0, 0, 0, 0]).toString('latin1')
-    client.write(`GET /socket HTTP/1.1\r\nHost: example.com\r\n${HANDSHAKE}\r\n${ping}`)
+    client.write(`GET /socket HTTP/1.1\r\nHost: example.com\r\n${HANDSHAKE_LINES.join('\r\n')}\r\n\r\n${ping}`)
     t.equal((await client.response()).status, 101)
     t.equal(await client.read(2), '\x8a\x00', 'a pong')
   })
@@ -88,8 +94,7 @@ t.test('ws:// and wss:// reach the routes of @fastify/websocket', async (t) => {
   t.test('a client that resets a WebSocket ends its tunnel', async (t) => {
     const closed = recorded<TunnelClosed>(t, 'tunnel:closed')
     const client = await after.tunnel('example.com:80')
-    client.write(`GET /socket HTTP/1.1\r\nHost: example.com\r\n${HANDSHAKE}\r\n`)
-    t.equal((await client.response()).status, 101)
+    t.equal((await shake(client)).status, 101)
     client.socket.resetAndDestroy()
     t.match(await closed.next(), { authority: 'example.com:80', requests: 1 })
   })
@@ -108,7 +113,7 @@ t.test('a WebSocket that is silent outlives the limit of idle tunnels', async (t
   t.equal(String(await say(socket, 'still here')), '/p/http://quiet.example.com/ http://quiet.example.com/: still here')
 })
 
-t.test('upgrades that are not taken', async (t) => {
+t.test('upgrades that nobody takes', async (t) => {
   t.test('are answered by hooks like any request', async (t) => {
     const proxy = await start(t, { prox: PROX }, async (app) => {
       await app.register(websocket)
@@ -116,8 +121,7 @@ t.test('upgrades that are not taken', async (t) => {
       sockets(app)
     })
     const client = await proxy.tls('example.com:443')
-    client.write(`GET /socket HTTP/1.1\r\nHost: example.com\r\n${HANDSHAKE}\r\n`)
-    const { status, body } = await client.response()
+    const { status, body } = await shake(client)
     t.strictSame([status, body], [403, 'no'])
   })
 
@@ -128,7 +132,8 @@ t.test('upgrades that are not taken', async (t) => {
     })
     for (const client of [await proxy.tls('example.com:443'), await proxy.tunnel('example.com:80')]) {
       for (const text of ['one', 'two']) {
-        const { status, body } = await client.ask('POST', '/', { 'content-type': 'text/plain', connection: 'Upgrade', upgrade: 'h2c' }, text)
+        const fields = { 'content-type': 'text/plain', connection: 'Upgrade', upgrade: 'h2c' }
+        const { status, body } = await client.ask('POST', '/', fields, text)
         t.equal(status, 200)
         t.strictSame(JSON.parse(body), { body: text, upgrade: null })
       }
@@ -141,15 +146,15 @@ t.test('upgrades that are not taken', async (t) => {
       sockets(app)
     })
     const client = await proxy.tls('example.com:443')
-    client.write(`GET /socket HTTP/1.1\r\nHost: example.com\r\n${HANDSHAKE}\r\n`)
-    const { status, body } = await client.response()
+    const { status, body } = await shake(client)
     t.strictSame([status, body], [200, '{"url":"https://example.com/socket"}'])
   })
 
-  t.test('and without @fastify/websocket', async (t) => {
-    const proxy = await start(t, { prox: PROX }, (app) => { app.get('/p/*', async ({ proxy }) => ({ url: proxy!.url })) })
+  t.test('are ordinary requests without @fastify/websocket', async (t) => {
+    const proxy = await start(t, { prox: PROX }, (app) => {
+      app.get('/p/*', async ({ proxy }) => ({ url: proxy!.url }))
+    })
     const client = await proxy.tunnel('example.com:80')
-    client.write(`GET /socket HTTP/1.1\r\nHost: example.com\r\n${HANDSHAKE}\r\n`)
-    t.equal((await client.response()).body, '{"url":"http://example.com/socket"}')
+    t.equal((await shake(client)).body, '{"url":"http://example.com/socket"}')
   })
 })
