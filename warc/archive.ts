@@ -86,8 +86,9 @@ export class Archive {
       indexed = await indexOf(file)
     } catch (err) {
       if (!(err instanceof CompressedAsWhole)) throw unreadable(path, err)
+      const unpacked = await file.unpack().catch((err: unknown) => { throw unreadable(path, err) })
       await file.close()
-      file = await WarcFile.unpack(path).catch((err: unknown) => { throw unreadable(path, err) })
+      file = unpacked
       this.#files.set(path, file)
       indexed = await indexOf(file)
     }

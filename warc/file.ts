@@ -1,6 +1,6 @@
 /** A WARC file that is read: plain, or a gzip member for each record. One that is compressed as a whole is unpacked. */
 import { randomUUID } from 'node:crypto'
-import { createReadStream, createWriteStream } from 'node:fs'
+import { readSync } from 'node:fs'
 import { open, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -42,14 +42,13 @@ export class WarcFile {
   }
 
   /** Unpacks a file that is compressed as a whole, to one without a name. */
-  static async unpack (path: string): Promise<WarcFile> {
+  async unpack (): Promise<WarcFile> {
     const unpacked = join(tmpdir(), `fastify-prox-${randomUUID()}.warc`)
     const handle = await open(unpacked, 'wx+', 0o600)
     try {
       await unlink(unpacked)
-      const output = createWriteStream(unpacked, { fd: handle.fd, autoClose: false })
-      await pipeline(createReadStream(path), createGunzip(), output)
-      return new WarcFile(path, handle, false)
+      for await (const chunk of this.#decompressed(0, null)) await handle.appendFile(chunk)
+      return new WarcFile(this.path, handle, false)
     } catch (err) {
       await handle.close()
       throw err
@@ -63,8 +62,9 @@ export class WarcFile {
   async read (offset: number, length: number | null): Promise<AsyncIterable<Buffer> | Iterable<Buffer>> {
     if (!this.compressed) return this.chunks(offset, length)
     if (length !== null && length <= AT_ONCE) {
-      const { bytesRead, buffer } = await this.handle.read(Buffer.allocUnsafe(length), 0, length, offset)
-      const content = unpackAtOnce(buffer.subarray(0, bytesRead))
+      // As the index is searched: a thread for so little would cost more than all the rest of an answer.
+      const member = Buffer.allocUnsafe(length)
+      const content = unpackAtOnce(member.subarray(0, readSync(this.handle.fd, member, 0, length, offset)))
       if (content !== null) return [content]
     }
     return this.#decompressed(offset, length)

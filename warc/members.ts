@@ -72,6 +72,7 @@ export class Members {
   readonly #handle: FileHandle
   #window = Buffer.alloc(0)
   #start = 0
+  #atEnd = false
 
   constructor (handle: FileHandle) {
     this.#handle = handle
@@ -79,10 +80,12 @@ export class Members {
 
   /** The member at an offset; `null`: there is none. */
   async at (offset: number): Promise<Member | null> {
-    if (offset + AT_ONCE > this.#start + this.#window.length) {
+    const read = this.#start + this.#window.length
+    if (offset + AT_ONCE > read && !(this.#atEnd && offset < read)) {
       const { bytesRead, buffer } = await this.#handle.read(Buffer.allocUnsafe(WINDOW), 0, WINDOW, offset)
       this.#window = buffer.subarray(0, bytesRead)
       this.#start = offset
+      this.#atEnd = bytesRead < WINDOW
     }
     const bytes = this.#window.subarray(offset - this.#start)
     const header = headerLength(bytes)

@@ -2,7 +2,7 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import '../types/fastify'
 import type { WarcCapture, WarcReplayOptions } from '../types/warc'
-import { FST_PROX_BAD_DATETIME, FST_PROX_CONTENT_TOO_LARGE, FST_PROX_NOT_ARCHIVED, show } from '../plugin/errors'
+import { FST_PROX_BAD_DATETIME, FST_PROX_NOT_ARCHIVED, show } from '../plugin/errors'
 import { answerOf } from './answer'
 import type { Answer } from './answer'
 import { Archive } from './archive'
@@ -14,9 +14,6 @@ import { grouped, mementoFields } from './fields'
 import { checkReplayOptions } from './options'
 import { parseRange } from './range'
 import { targetUri } from './records'
-
-/** Bytes of a request whose content is compared. */
-const CONTENT_LIMIT = 64 * 1024 * 1024
 
 /** Milliseconds for indexes at the start. */
 const PATIENCE = 4_000
@@ -65,7 +62,7 @@ async function inTime (opening: Promise<Archive>, late: () => void): Promise<voi
   }
 }
 
-/** @throws FST_PROX_NOT_ARCHIVED, FST_PROX_BAD_DATETIME, FST_PROX_CONTENT_TOO_LARGE */
+/** @throws FST_PROX_NOT_ARCHIVED, FST_PROX_BAD_DATETIME */
 async function find (archive: Archive, request: FastifyRequest, preferred: number | null): Promise<Answer> {
   const { raw, method, headers, proxy } = request
   const url = targetUri(proxy?.url ?? `${request.protocol}://${request.host}${request.originalUrl}`)
@@ -97,7 +94,7 @@ function dateOf (field: string | string[] | undefined): number | null {
   return date
 }
 
-/** Reads the content of a request when it is asked for. */
+/** Reads the content of a request when it is asked for, and keeps nothing of it. */
 function once (raw: AsyncIterable<Buffer>): () => Promise<string | null> {
   let digest: Promise<string | null> | undefined
   const read = async (): Promise<string | null> => {
@@ -106,7 +103,6 @@ function once (raw: AsyncIterable<Buffer>): () => Promise<string | null> {
     for await (const chunk of raw) {
       hash.update(chunk)
       size += chunk.length
-      if (size > CONTENT_LIMIT) throw new FST_PROX_CONTENT_TOO_LARGE(CONTENT_LIMIT)
     }
     return size === 0 ? null : digestOf(hash)
   }

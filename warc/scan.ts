@@ -16,7 +16,7 @@ export interface Scanned extends RecordHead {
   readonly request: { readonly method: string, readonly digest: string | null } | null
 }
 
-/** A file that has several records in one gzip member. */
+/** A file whose gzip members are not its records: some hold several, or a part of one. */
 export class CompressedAsWhole extends Error {}
 
 /**
@@ -38,7 +38,8 @@ async function * scanMembers (file: WarcFile, torn: (offset: number) => void): A
     let record: Omit<Scanned, 'offset' | 'size'> | null = null
     try {
       record = await readRecord(reader)
-      if (record !== null && await reader.skipBlank()) throw new CompressedAsWhole(file.path)
+      const another = record === null ? member.end < fileSize : await reader.skipBlank()
+      if (another) throw new CompressedAsWhole(file.path)
     } catch (err) {
       if (err instanceof CompressedAsWhole) throw err
       record = null

@@ -42,6 +42,7 @@ t.test('files that are compressed as a whole, and plain ones', async (t) => {
   const all = Buffer.concat([record({ type: 'warcinfo', body: 'a: b\r\n' }), page, other])
   const forms: Array<[name: string, content: Buffer]> = [
     ['whole.warc.gz', gzipSync(all)],
+    ['split.warc.gz', Buffer.concat([gzipSync(all.subarray(0, 300)), gzipSync(all.subarray(300))])],
     ['plain.warc', all],
     ['unix.warc', Buffer.concat([Buffer.from('\n\n'), all])],
     ['named.warc.gz', Buffer.concat([named(page), named(other)])]
