@@ -3,7 +3,7 @@ import type { Http2ServerRequest } from 'node:http2'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type {
-  ExchangeAnswerer, ExchangeListener, ForwardOptions, ForwardResponse, ForwardTarget
+  ExchangeAnswerer, ExchangeListener, ExchangeResponse, ForwardOptions, ForwardResponse, ForwardTarget
 } from '../types/forward'
 import type { ChooseProxy } from '../net/via'
 import { FST_PROX_BODY_PARSED, FST_PROX_LOOP, FST_PROX_NOT_PROXIED } from '../plugin/errors'
@@ -67,14 +67,14 @@ async function exchange (
 
   const recorder = new Recorder(request, target, forwarding.listeners, false)
   const sent = recorder.requestHeaders(fields)
-  recorder.onInformational((response) => {
-    const { httpVersion } = raw
+  const informational = (response: ExchangeResponse): void => {
+    recorder.informational(response)
     try {
-      if (httpVersion !== '1.0') sendInformational(reply.raw, response, group(endToEnd(response.rawHeaders)))
+      if (raw.httpVersion !== '1.0') sendInformational(reply.raw, response, group(endToEnd(response.rawHeaders)))
     } catch (err) {
       request.log.debug({ err }, 'an informational response was not handed on')
     }
-  })
+  }
   let upstream: Upstream | null = null
   let left = false
   reply.raw.once('close', () => {
@@ -94,7 +94,8 @@ async function exchange (
       acceptsTrailers: valuesOf(raw.rawHeaders, 'te').some((value) => /(?:^|,)\s*trailers\s*(?:;|,|$)/i.test(value)),
       headersTimeout: forwarding.headersTimeout,
       bodyTimeout: forwarding.bodyTimeout,
-      observer: recorder
+      observer: recorder,
+      informational
     }
     const route = routeTo(target, proxy)
     const ask = async (): Promise<UpstreamResponse> => {

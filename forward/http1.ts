@@ -68,7 +68,6 @@ export function sendHttp1 (agent: Http1Agent, route: Route, call: Call): Upstrea
     const fail = (err: Error): void => reject(upstreamError(target.authority, err))
     request.on('error', fail)
     request.on('socket', (socket) => {
-      if (request.destroyed) return
       // A limit that is the agent's own, by chance, is left by it to who makes the connection.
       if (socket.timeout !== call.headersTimeout) socket.setTimeout(call.headersTimeout)
       observer.begun({ method, httpVersion: '1.1', rawHeaders }, agent.connectionOf(socket))
@@ -83,7 +82,7 @@ export function sendHttp1 (agent: Http1Agent, route: Route, call: Call): Upstrea
     })
     request.on('finish', () => observer.sent())
     request.on('information', ({ httpVersion, statusCode, statusMessage, rawHeaders }) => {
-      observer.informational({ httpVersion, statusCode, statusMessage, rawHeaders })
+      call.informational({ httpVersion, statusCode, statusMessage, rawHeaders })
     })
     request.on('timeout', () => {
       // A client that is slow to send its content is no fault of the host's.

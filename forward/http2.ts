@@ -91,7 +91,7 @@ export class Http2Session {
 }
 
 async function responseTo (stream: ClientHttp2Stream, authority: string, call: Call): Promise<UpstreamResponse> {
-  const { method, body, observer, headersTimeout, bodyTimeout } = call
+  const { method, body, headersTimeout, bodyTimeout } = call
   let rawTrailers: readonly string[] = []
   return await new Promise<UpstreamResponse>((resolve, reject) => {
     let out: Readable | null = null
@@ -105,12 +105,9 @@ async function responseTo (stream: ClientHttp2Stream, authority: string, call: C
     }
     stream.on('error', (err) => { failure = err })
     stream.on('close', fail)
-    stream.on('trailers', (headers: IncomingHttpHeaders, _flags: number, raw?: string[]) => {
-      rawTrailers = raw ?? rawOf(headers)
-    })
-    stream.on('headers', (headers: IncomingHttpHeaders, _flags: number, raw?: string[]) => {
-      const statusCode = Number(headers[':status'])
-      observer.informational({ httpVersion: '2', statusCode, statusMessage: '', rawHeaders: raw ?? rawOf(headers) })
+    stream.on('trailers', (_headers: IncomingHttpHeaders, _flags: number, raw: string[]) => { rawTrailers = raw })
+    stream.on('headers', (headers: IncomingHttpHeaders, _flags: number, rawHeaders: string[]) => {
+      call.informational({ httpVersion: '2', statusCode: Number(headers[':status']), statusMessage: '', rawHeaders })
     })
     stream.setTimeout(headersTimeout, () => {
       // A client that is slow, to send or to read, is no fault of the host's.
@@ -121,7 +118,7 @@ async function responseTo (stream: ClientHttp2Stream, authority: string, call: C
       late = new FST_PROX_UPSTREAM_TIMEOUT(authority, out === null ? 'response head' : 'response body')
       stream.close(constants.NGHTTP2_CANCEL)
     })
-    stream.on('response', (headers: IncomingHttpHeaders, flags: number, raw?: string[]) => {
+    stream.on('response', (headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]) => {
       stream.setTimeout(bodyTimeout)
       const statusCode = Number(headers[':status'])
       const readable = out = new Readable({
@@ -145,7 +142,7 @@ async function responseTo (stream: ClientHttp2Stream, authority: string, call: C
         httpVersion: '2',
         statusCode,
         statusMessage: '',
-        rawHeaders: raw ?? rawOf(headers),
+        rawHeaders,
         body: readable,
         bodiless: hasNoContent(method, statusCode) || (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0,
         rawTrailers: () => rawTrailers

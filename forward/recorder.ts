@@ -16,7 +16,6 @@ export class Recorder implements Observer {
   #sinks: ExchangeSink[]
   readonly #begin = performance.now()
   readonly #timings: Timings = { connected: null, requestSent: null, responseHead: null, end: 0 }
-  #onInformational: (response: ExchangeResponse) => void = () => {}
   #startBody: () => void = () => {}
   #ended = false
 
@@ -44,10 +43,6 @@ export class Recorder implements Observer {
     return fields
   }
 
-  onInformational (listener: (response: ExchangeResponse) => void): void {
-    this.#onInformational = listener
-  }
-
   begun (request: Omit<ExchangeRequest, 'url' | 'path'>, connection: ExchangeConnection): void {
     this.#timings.connected = this.#elapsed()
     const { url, path } = this.#target
@@ -61,7 +56,6 @@ export class Recorder implements Observer {
 
   informational (response: ExchangeResponse): void {
     this.#each((sink) => sink.informational?.(response))
-    this.#onInformational(response)
   }
 
   response ({ httpVersion, statusCode, statusMessage, rawHeaders }: ExchangeResponse): void {

@@ -16,6 +16,8 @@ export interface Call {
   readonly headersTimeout: number
   readonly bodyTimeout: number
   readonly observer: Observer
+  /** Told of each 103 and its like (RFC 9110 15.2). */
+  readonly informational: (response: ExchangeResponse) => void
 }
 
 /** Told of what happens on the way. */
@@ -24,7 +26,6 @@ export interface Observer {
   begun (request: Omit<ExchangeRequest, 'url' | 'path'>, connection: ExchangeConnection): void
   /** All of the request is written. */
   sent (): void
-  informational (response: ExchangeResponse): void
 }
 
 export interface UpstreamResponse extends ExchangeResponse {

@@ -50,18 +50,19 @@ function create (lock: string, text: string): boolean {
   // Whole from the start: what is linked has been written.
   const draft = `${lock}.${process.pid}`
   const descriptor = openSync(draft, 'w')
+  let created = false
   try {
     writeSync(descriptor, text)
     linkSync(draft, lock)
-    return true
+    created = true
   } catch (err) {
     /* c8 ignore next: file systems without links */
     if ((err as NodeJS.ErrnoException).code !== 'EEXIST') throw err
-    return false
   } finally {
     closeSync(descriptor)
     rmSync(draft, { force: true })
   }
+  return created
 }
 
 function read (lock: string): string | null {

@@ -12,6 +12,9 @@ export type OwnAddresses = () => readonly AddressInfo[]
 const TAKES = '\'public\', a list of addresses, CIDR blocks and host names, or a function'
 const NAME = /^(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?$/
 
+/** The addresses, of those that a name has, that may not be connected to. */
+type Decide = (addresses: readonly string[], target: DialTarget) => Promise<readonly string[]>
+
 type Rule = (address: string, hostname: string) => boolean
 
 /** The addresses that a server listens on, of which it tells paths of unix sockets too. */
@@ -20,19 +23,13 @@ export function ownAddresses (server: { addresses (): Array<AddressInfo | string
 }
 
 export class AddressGuard {
-  readonly #decide: (addresses: readonly string[], target: DialTarget) => Promise<readonly string[]>
+  readonly #decide: Decide
   readonly #own: OwnAddresses
 
   /** @throws FST_PROX_INVALID_OPTION for anything that is not one of the three */
   constructor (allow: AllowAddresses, own: OwnAddresses) {
     this.#own = own
-    if (typeof allow === 'function') {
-      this.#decide = async (addresses, target) => await allow(addresses, target) === true ? [] : addresses
-      return
-    }
-    const rules = allow === 'public' ? [] : readRules(allow)
-    this.#decide = async (addresses, { hostname }) =>
-      addresses.filter((address) => !isPublicAddress(address) && !rules.some((rule) => rule(address, hostname)))
+    this.#decide = decisionOf(allow)
   }
 
   /**
@@ -59,6 +56,20 @@ export class AddressGuard {
       return candidates.some(isOfThisMachine)
     })
   }
+}
+
+/** @throws FST_PROX_INVALID_OPTION for anything that the option does not take */
+export function assertAllowOption (allow: AllowAddresses): void {
+  decisionOf(allow)
+}
+
+function decisionOf (allow: AllowAddresses): Decide {
+  if (typeof allow === 'function') {
+    return async (addresses, target) => await allow(addresses, target) === true ? [] : addresses
+  }
+  const rules = allow === 'public' ? [] : readRules(allow)
+  return async (addresses, { hostname }) =>
+    addresses.filter((address) => !isPublicAddress(address) && !rules.some((rule) => rule(address, hostname)))
 }
 
 /** Whether a server that listens on every address listens on this one. */

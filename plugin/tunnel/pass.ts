@@ -1,7 +1,7 @@
 /** `pass()`: the word of a policy by which a tunnel is passed through unread, and who dials what it leads to. */
 import type { Socket } from 'node:net'
 import { Dialer } from '../../net/dialer'
-import { AddressGuard, ownAddresses } from '../../net/guard'
+import { AddressGuard, assertAllowOption, ownAddresses } from '../../net/guard'
 import type { OwnAddresses } from '../../net/guard'
 import { UpstreamTls } from '../../net/tls'
 import { proxyChooser } from '../../net/via'
@@ -33,8 +33,7 @@ export class PassDecision implements Pass {
   constructor (options: PassOptions) {
     checkOptions(options, RULES)
     const { allow = 'public', via = false, timeout = TIMEOUT, lookup } = options
-    // eslint-disable-next-line no-new -- it throws for what it does not take
-    new AddressGuard(allow, () => [])
+    assertAllowOption(allow)
     this.allow = allow
     this.via = via
     this.timeout = timeout
@@ -91,20 +90,22 @@ export class PassDialer {
     const abort = (): void => controller.abort()
     client.on('close', abort)
     if (client.destroyed) abort()
+    let socket: Socket | null = null
     try {
       const proxy = await decision.chooseProxy?.(target) ?? null
       const deadline = performance.now() + (decision.timeout || NO_LIMIT)
-      const { socket } = await this.#dialerOf(decision).dial(target, proxy, { deadline, signal, allowHalfOpen: true })
-      // Who relays hears of errors by itself.
-      socket.on('error', () => {})
-      this.#track(socket)
-      return socket
+      const dialled = await this.#dialerOf(decision).dial(target, proxy, { deadline, signal, allowHalfOpen: true })
+      socket = dialled.socket
     } catch (err) {
-      if (signal.aborted) return null
-      throw err
+      if (!signal.aborted) throw err
     } finally {
       client.off('close', abort)
     }
+    if (socket === null) return null
+    // Who relays hears of errors by itself.
+    socket.on('error', () => {})
+    this.#track(socket)
+    return socket
   }
 
   #dialerOf (decision: PassDecision): Dialer {
