@@ -1,4 +1,4 @@
-/** The three programs that the README begins with. */
+/** The four programs that the README begins with. */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -29,6 +29,20 @@ t.test('mock', async (t) => {
   const { proxy } = await runCode(t, picture('Mock'))
   const { body } = await proxy.get('https://api.stripe.com/v1/balance')
   t.strictSame(JSON.parse(body), { available: [{ amount: 100, currency: 'eur' }] })
+})
+
+t.test('archive', async (t) => {
+  const url = `${await site(t)}/a?b`
+  t.teardown(() => { delete process.env.RECORD })
+  process.env.RECORD = '1'
+  const recording = await runCode(t, picture('Archive'))
+  t.equal((await recording.proxy.get(url)).body, 'real /a?b')
+  await recording.app.close()
+  delete process.env.RECORD
+  const { proxy } = await runCode(t, picture('Archive'))
+  const { body, headers } = await proxy.get(url)
+  t.equal(body, 'real /a?b')
+  t.ok('memento-datetime' in headers, 'it comes out of the archive')
 })
 
 t.test('capture', async (t) => {
