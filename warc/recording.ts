@@ -7,13 +7,6 @@ import { WarcSink } from './sink'
 import type { Captured } from './sink'
 import type { WarcRecord, Writer } from './writer'
 
-/** Of a record whose content a `revisit` record can refer to. */
-interface Original {
-  readonly id: string
-  readonly uri: string
-  readonly date: string
-}
-
 /** How many digests are remembered. */
 const REMEMBERED = 50_000
 
@@ -28,7 +21,8 @@ const PROFILE = 'http://netpreserve.org/warc/1.1/revisit/identical-payload-diges
 export class Recording {
   readonly #directory: string
   readonly #writer: Writer
-  readonly #originals: LRUCache<string, Original> | null
+  /** By digest, what a `revisit` record says of the record that has the content: its id, URI and date. */
+  readonly #originals: LRUCache<string, string> | null
   readonly #open = new Set<WarcSink>()
   #queue: Promise<void> = Promise.resolve()
   #waiting = 0
@@ -121,17 +115,23 @@ export class Recording {
   #remember ({ id, uri, date, response, responseTruncated }: Captured): void {
     const { payloadDigest, size } = response
     if (this.#originals === null || size === 0 || responseTruncated !== null) return
-    if (!this.#originals.has(payloadDigest)) this.#originals.set(payloadDigest, { id, uri, date })
+    if (!this.#originals.has(payloadDigest)) this.#originals.set(flat(payloadDigest), flat(`${id} ${uri} ${date}`))
   }
 }
 
-function refersTo ({ id, uri, date }: Original): Fields {
+function refersTo (original: string): Fields {
+  const [id, uri, date] = original.split(' ') as [string, string, string]
   return [
     ['WARC-Profile', PROFILE],
     ['WARC-Refers-To', id],
     ['WARC-Refers-To-Target-URI', uri],
     ['WARC-Refers-To-Date', date]
   ]
+}
+
+/** A copy of ASCII that refers to nothing: V8 keeps the parts that a text was put together of. */
+function flat (text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1')
 }
 
 function sizeInMemory ({ request, response }: Captured): number {

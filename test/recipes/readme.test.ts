@@ -1,4 +1,4 @@
-/** The three programs that the README begins with. */
+/** The four programs that the README begins with. */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -31,7 +31,21 @@ t.test("the README's first example answers in place of a site", async (t) => {
   t.strictSame(JSON.parse(body), { available: [{ amount: 100, currency: 'eur' }] })
 })
 
-t.test("the README's second example keeps what was asked for", async (t) => {
+t.test("the README's second example records, and answers from the archive", async (t) => {
+  const url = `${await site(t)}/a?b`
+  t.teardown(() => { delete process.env.RECORD })
+  process.env.RECORD = '1'
+  const recording = await runCode(t, picture('Archive'))
+  t.equal((await recording.proxy.get(url)).body, 'real /a?b')
+  await recording.app.close()
+  delete process.env.RECORD
+  const { proxy } = await runCode(t, picture('Archive'))
+  const { body, headers } = await proxy.get(url)
+  t.equal(body, 'real /a?b')
+  t.ok('memento-datetime' in headers, 'it comes out of the archive')
+})
+
+t.test("the README's third example keeps what was asked for", async (t) => {
   const url = `${await site(t)}/a?b`
   const { proxy } = await runCode(t, picture('Capture'))
   t.match(await proxy.get(url), { status: 200, body: 'real /a?b' })
@@ -39,7 +53,7 @@ t.test("the README's second example keeps what was asked for", async (t) => {
   t.strictSame(JSON.parse(body), [{ method: 'GET', url, statusCode: 200 }])
 })
 
-t.test("the README's third example changes what a site answers", async (t) => {
+t.test("the README's fourth example changes what a site answers", async (t) => {
   const url = `${await site(t)}/a?b`
   const { proxy } = await runCode(t, picture('Forward'))
   t.match(await proxy.get(url), { status: 200, body: 'real /a?b', headers: { 'x-seen': 'yes' } })

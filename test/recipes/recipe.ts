@@ -10,6 +10,7 @@ import fp from 'fastify-plugin'
 import type { Test } from 'tap'
 import fastifyProxForward from '../../forward/index'
 import fastifyProx from '../../plugin/index'
+import fastifyProxWarc from '../../warc/index'
 import { Log } from '../support/log'
 import { Proxy } from '../support/proxy'
 
@@ -49,6 +50,7 @@ export async function runCode (t: Test, program: string): Promise<Running> {
   const load = async (name: string): Promise<unknown> => {
     if (name === 'fastify-prox') return fastifyProx
     if (name === 'fastify-prox/forward') return forward
+    if (name === 'fastify-prox/warc') return fastifyProxWarc
     const loaded: object = require(name)
     return loaded
   }

@@ -1,4 +1,4 @@
-import { utimesSync, writeFileSync } from 'node:fs'
+import fs, { utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { brotliCompressSync, gunzipSync, gzipSync } from 'node:zlib'
 import t from 'tap'
@@ -268,6 +268,28 @@ t.test('an index is searched as if it were read from its beginning', async (t) =
     for (const index of indexes) index.close()
   }
   t.pass('everything was found')
+})
+
+t.test('an index of 100,000 captures is not read at the start', async (t) => {
+  const file = warcFile(t, [record({ url: 'http://a.test/', head: 'HTTP/1.1 200 OK', body: 'a' })])
+  const lines = Array.from({ length: 100_000 }, (_, i) => {
+    const json = { url: `http://a.test/${i}`, mime: 'text/plain', status: '200', offset: '0', filename: 'made.warc.gz' }
+    return `test,a)/${i} 20260101000000 ${JSON.stringify(json)}\n`
+  })
+  writeFileSync(`${file}.cdxj`, lines.sort().join(''))
+  let bytes = 0
+  const { readSync } = fs
+  t.teardown(() => { fs.readSync = readSync })
+  fs.readSync = ((...args: Parameters<typeof readSync>) => {
+    const read = readSync(...args)
+    bytes += read
+    return read
+  }) as typeof readSync
+  const proxy = await startReplay(t, { files: file })
+  t.equal(bytes, 0)
+  for (const i of [0, 1, 99_999, 50_000]) t.equal((await proxy.get(`http://a.test/${i}`)).body, 'a')
+  t.ok(bytes < 4 * 1024 * 1024, `${bytes} bytes of it are read for four answers`)
+  t.equal((await proxy.get('http://a.test/100000')).status, 404)
 })
 
 t.test('an index beside a file is read in place of the file, unless it is older', async (t) => {
