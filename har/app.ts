@@ -1,4 +1,5 @@
 /** `har.replay(file)`: a proxy app that answers every request of a HAR file. */
+import type { Readable } from 'node:stream'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import '../types/fastify'
@@ -71,13 +72,16 @@ function send (reply: FastifyReply, { statusCode, statusMessage, rawHeaders, bod
   return reply.send(none ? undefined : body)
 }
 
-async function read (raw: AsyncIterable<Buffer>, limit: number): Promise<Buffer> {
+/** Reads a body. The rest of one that is too large is read unseen, lest the client wait with it for its answer. */
+async function read (raw: Readable, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of raw) {
+  for await (const chunk of raw.iterator({ destroyOnReturn: false })) {
     chunks.push(chunk)
     size += chunk.length
-    if (size > limit) throw new FST_PROX_CONTENT_TOO_LARGE(limit)
+    if (size > limit) break
   }
-  return Buffer.concat(chunks)
+  if (size <= limit) return Buffer.concat(chunks)
+  raw.resume()
+  throw new FST_PROX_CONTENT_TOO_LARGE(limit)
 }
