@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import type {
   ExchangeAnswer, ExchangeAnswerer, ExchangeCall, ExchangeSocketAnswer
 } from '../types/forward'
-import { FST_PROX_CONTENT_TOO_LARGE } from '../plugin/errors'
+import { readContent } from '../net/content'
 import { hasNoContent } from './upstream'
 import type { UpstreamResponse } from './upstream'
 
@@ -30,16 +30,7 @@ export class BodyOnDemand {
 
   /** @throws FST_PROX_CONTENT_TOO_LARGE */
   async read (limit: number): Promise<Buffer> {
-    if (this.#whole === null) {
-      const chunks: Buffer[] = []
-      let size = 0
-      for await (const chunk of this.#content ?? []) {
-        chunks.push(chunk as Buffer)
-        size += (chunk as Buffer).length
-        if (size > limit) throw new FST_PROX_CONTENT_TOO_LARGE(limit)
-      }
-      this.#whole = Buffer.concat(chunks)
-    }
+    this.#whole ??= this.#content === null ? Buffer.alloc(0) : await readContent(this.#content, limit)
     return this.#whole
   }
 

@@ -1,11 +1,10 @@
 /** `har.replay(file)`: a proxy app that answers every request of a HAR file. */
-import type { Readable } from 'node:stream'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import '../types/fastify'
 import type { ExchangeAnswer, ExchangeSocketAnswer } from '../types/forward'
 import type { HarReplayOptions } from '../types/har'
-import { FST_PROX_CONTENT_TOO_LARGE } from '../plugin/errors'
+import { readContent } from '../net/content'
 import { checkReplayOptions } from './options'
 import { openLibrary, replay } from './replay'
 
@@ -24,7 +23,7 @@ export function replayApp (file: string, options: HarReplayOptions = {}): Fastif
       const { raw, method, proxy } = request
       const url = proxy?.url ?? `${request.protocol}://${request.host}${request.originalUrl}`
       const webSocket = isSocket(request)
-      const readBody = (limit: number): Promise<Buffer> => read(raw, limit)
+      const readBody = (limit: number): Promise<Buffer> => readContent(raw, limit)
       return await replay(library, { method, url, webSocket, rawHeaders: raw.rawHeaders, readBody })
     }
     const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
@@ -70,18 +69,4 @@ function send (reply: FastifyReply, { statusCode, statusMessage, rawHeaders, bod
   if (reply.request.raw.httpVersionMajor === 1 && statusMessage) reply.raw.statusMessage = statusMessage
   const none = reply.request.method === 'HEAD' || statusCode === 204 || statusCode === 304
   return reply.send(none ? undefined : body)
-}
-
-/** Reads a body. The rest of one that is too large is read unseen, lest the client wait with it for its answer. */
-async function read (raw: Readable, limit: number): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of raw.iterator({ destroyOnReturn: false })) {
-    chunks.push(chunk)
-    size += chunk.length
-    if (size > limit) break
-  }
-  if (size <= limit) return Buffer.concat(chunks)
-  raw.resume()
-  throw new FST_PROX_CONTENT_TOO_LARGE(limit)
 }

@@ -8,6 +8,7 @@ import type { FastifyInstance } from 'fastify'
 import { WebSocket, WebSocketServer } from 'ws'
 import { HttpsProxyAgent } from 'https-proxy-agent'
 import websocket from '@fastify/websocket'
+import { ask, h2 } from '../tunnel/support'
 import { startForward, startRaw, startSite } from './support'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
@@ -224,4 +225,12 @@ t.test('a client that is gone when its WebSocket has been dialled leaves nothing
   client.on('error', () => {})
   t.match(await recorded, { message: 'the client left' })
   t.strictSame((await closed)[0], 1006)
+})
+
+t.test('content that is too large to be read whole is answered 413, over HTTP/2 as well', async (t) => {
+  const proxy = await startForward(t)
+  proxy.app.answerExchange(async ({ readBody }) => ({ statusCode: 200, rawHeaders: [], body: await readBody(5) }))
+  const session = await h2(t, proxy, 'a.test:443')
+  const { status, body } = await ask(session, { ':method': 'POST', ':path': '/' }, 'x'.repeat(1_000_000))
+  t.match({ status, body }, { status: 413, body: /FST_PROX_CONTENT_TOO_LARGE/ })
 })
