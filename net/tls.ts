@@ -90,6 +90,7 @@ function settingsOf (host: ForwardHost, shared: Pem | Pem[] | undefined): HostSe
 /** What Node trusts, with NODE_EXTRA_CA_CERTS and the system's store where Node can tell (22.15 on). */
 function trustedByNode (): readonly string[] {
   const { getCACertificates } = tls as { getCACertificates?: (type: 'default') => string[] }
+  /* c8 ignore next: Node 22.15 on has the first, versions before it the second */
   return getCACertificates?.('default') ?? rootCertificates
 }
 

@@ -6,6 +6,7 @@ import { HttpsProxyAgent } from 'https-proxy-agent'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import type forward from '../../forward/index'
+import { ask, h2 } from '../tunnel/support'
 import { startForward, startSite } from './support'
 
 t.test('answers in place of the host, by way of the route, and is not recorded', async (t) => {
@@ -120,4 +121,12 @@ t.test('WebSockets: accepts in place of the host, or refuses', async (t) => {
   t.equal((await response.toArray()).join(''), 'no')
   client = dial('/leaves')
   await new Promise((resolve) => client.once('close', resolve))
+})
+
+t.test('content that is too large to be read whole is answered 413, over HTTP/2 as well', async (t) => {
+  const proxy = await startForward(t)
+  proxy.app.answerExchange(async ({ readBody }) => ({ statusCode: 200, rawHeaders: [], body: await readBody(5) }))
+  const session = await h2(t, proxy, 'a.test:443')
+  const { status, body } = await ask(session, { ':method': 'POST', ':path': '/' }, 'x'.repeat(1_000_000))
+  t.match({ status, body }, { status: 413, body: /FST_PROX_CONTENT_TOO_LARGE/ })
 })

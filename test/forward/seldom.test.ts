@@ -2,13 +2,13 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { createGzip } from 'node:zlib'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import { WebSocket, WebSocketServer } from 'ws'
 import { HttpsProxyAgent } from 'https-proxy-agent'
 import websocket from '@fastify/websocket'
-import { ask, h2 } from '../tunnel/support'
 import { startForward, startRaw, startSite } from './support'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
@@ -227,10 +227,55 @@ t.test('a client that is gone when its WebSocket has been dialled leaves nothing
   t.strictSame((await closed)[0], 1006)
 })
 
-t.test('content that is too large to be read whole is answered 413, over HTTP/2 as well', async (t) => {
+t.test('a client that leaves while its way is chosen leaves nothing at the host', async (t) => {
+  const site = await startSite(t, () => t.fail('asked'))
+  let chosen = (): void => {}
+  const asked = new Promise<void>((resolve) => { chosen = resolve })
+  let answer = (): void => {}
+  const way = new Promise<null>((resolve) => { answer = () => resolve(null) })
+  let end: (err: Error | null) => void = () => {}
+  const ended = new Promise<Error | null>((resolve) => { end = resolve })
+  const proxy = await startForward(t, {
+    via: async () => {
+      chosen()
+      return await way
+    }
+  })
+  proxy.app.onExchange(() => ({ end: ({ error }) => end(error) }))
+  const client = await proxy.client()
+  client.write(`GET http://127.0.0.1:${site.port}/ HTTP/1.1\r\nHost: a\r\n\r\n`)
+  await asked
+  client.socket.destroy()
+  t.match(await ended, { message: 'the client left' })
+  answer()
+  await proxy.app.close()
+  t.equal(site.seen.length, 0)
+})
+
+t.test('a connection whose request could not be written ends with the application', async (t) => {
+  const site = await startSite(t, (_request, response) => response.end('ok'), { tls: {} })
+  const closed = once(site.server, 'secureConnection').then(async ([socket]) => await once(socket, 'close'))
   const proxy = await startForward(t)
-  proxy.app.answerExchange(async ({ readBody }) => ({ statusCode: 200, rawHeaders: [], body: await readBody(5) }))
-  const session = await h2(t, proxy, 'a.test:443')
-  const { status, body } = await ask(session, { ':method': 'POST', ':path': '/' }, 'x'.repeat(1_000_000))
-  t.match({ status, body }, { status: 413, body: /FST_PROX_CONTENT_TOO_LARGE/ })
+  proxy.app.onExchange(() => ({ requestHeaders: (fields) => [...fields, 'X-A', 'one\ntwo'] }))
+  t.equal((await proxy.get(`https://localhost:${site.port}/`)).status, 500)
+  await proxy.app.close()
+  await closed
+  t.equal(site.seen.length, 0)
+})
+
+t.test('decodes within its own limit, forwards what is injected, and tells a URL that has no route', async (t) => {
+  const site = await startSite(t, (request, response) => {
+    response.setHeader('content-encoding', 'gzip')
+    request.pipe(createGzip()).pipe(response)
+  })
+  const proxy = await startForward(t, { timeouts: { connect: 0 } }, (app) => {
+    app.post('/*', (_request, reply) => reply.forward({ decode: true }))
+    app.setNotFoundHandler((_request, reply) => reply.forward())
+  })
+  const url = `http://127.0.0.1:${site.port}/`
+  t.match(await proxy.ask('POST', url, {}, 'hello'), { status: 200, body: 'hello' })
+  const injected = await proxy.app.injectProxy({ method: 'POST', url, payload: 'injected' })
+  t.match(injected, { statusCode: 200, body: 'injected' })
+  const { status, body } = await proxy.ask('PUT', url, { 'content-type': 'application/json' }, '{}')
+  t.match({ status, body }, { status: 500, body: /FST_PROX_BODY_PARSED/ })
 })
