@@ -50,7 +50,7 @@ const ask = (url) => new Promise((resolve, reject) => get(url, resolve).on('erro
 
 export const APPS = "export default { 'a.test': async (app) => { app.get('/', async () => 'a') } }"
 
-export function files (t: Test, more: Parameters<Test['testdir']>[0] = {}): (name: string) => string {
+export function files (t: Test, more: Record<string, string | Record<string, string>> = {}): (name: string) => string {
   const directory = t.testdir({ 'ask.cjs': ASK, 'apps.mjs': APPS, ...more })
   return (name) => join(directory, name)
 }
