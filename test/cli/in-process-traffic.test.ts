@@ -1,15 +1,12 @@
 /** `--record`, `--warc`, `--replay` and `warc index` in the process of the test, where their coverage counts. */
-import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
-import { tmpdir } from 'node:os'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { startSite } from '../forward/support'
 import { connect } from '../support/raw'
 import { until } from '../support/until'
-import { record } from '../warc/support'
+import { record, startSocket } from '../warc/support'
 import { APPS, beginOn, command, files, started } from './in-process'
 
 const ALLOW = ['--allow', '127.0.0.1']
@@ -120,16 +117,10 @@ t.test('warc index writes an index beside each file, or one of all of them', asy
   t.strictSame(keys, ['test,a)/1', 'test,a)/2', 'test,a)/3'])
 
   writeFileSync(path('whole.warc.gz'), gzipSync(Buffer.concat([page('1'), page('2')])))
-  // Which has a short name: the path of a socket has about 100 bytes at most.
-  const folder = mkdtempSync(join(tmpdir(), 'warc-'))
-  const socket = join(folder, 'socket')
-  const server = net.createServer().listen(socket)
-  await once(server, 'listening')
-  t.teardown(() => server.close(() => rmdirSync(folder)))
   const wrong: Array<[args: string[], message: RegExp]> = [
     [[path('whole.warc.gz')], /whole\.warc\.gz cannot be read: it is compressed as a whole/],
     [[path('text.warc')], /text\.warc cannot be read: it is not a WARC file/],
-    [[socket], /socket cannot be read: ENXIO/],
+    [[await startSocket(t)], /socket cannot be read: ENXIO/],
     [[path('archive'), '--out', path('taken.cdxj')], /WARC files cannot be written to \S+taken\.cdxj: EISDIR/]
   ]
   for (const [args, stderr] of wrong) {

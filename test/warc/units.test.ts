@@ -1,9 +1,7 @@
 /** What no site and no archive of the other tests brings about. */
-import { once } from 'node:events'
 import fs from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { truncateSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
@@ -13,7 +11,7 @@ import { WarcSink } from '../../warc/sink'
 import type { Captured } from '../../warc/sink'
 import type { ExchangeConnection } from '../../types/forward'
 import { Log } from '../support/log'
-import { record, startReplay, warcFile } from './support'
+import { record, startReplay, startSocket, warcFile } from './support'
 
 const connection: ExchangeConnection = {
   remoteAddress: '::ffff:192.0.2.1',
@@ -143,8 +141,5 @@ t.test('indexes and files that are broken in the middle', async (t) => {
   await t.rejects(startReplay(t, { files: whole }), { code: 'FST_PROX_WARC_UNREADABLE', message: /unexpected end/ })
   truncateSync(whole, 30)
   await t.rejects(startReplay(t, { files: whole }), { message: /it is not a WARC file/ })
-  const server = net.createServer().listen(join(t.testdir(), 'socket'))
-  await once(server, 'listening')
-  t.teardown(() => server.close())
-  await t.rejects(startReplay(t, { files: join(t.testdirName, 'socket') }), { code: 'FST_PROX_WARC_UNREADABLE' })
+  await t.rejects(startReplay(t, { files: await startSocket(t) }), { message: /ENXIO/ })
 })
