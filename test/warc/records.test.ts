@@ -1,8 +1,10 @@
-/** Records that lack what others have, captures that are alike, and what is in a file beside records. */
+/** Records that lack what others have, captures that are alike, and which files and methods are replayed. */
 import { truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
+import { start } from '../support/proxy'
+import warc from '../../warc/index'
 import { record, startReplay, warcFile } from './support'
 
 const OK = 'HTTP/1.1 200 OK'
@@ -106,4 +108,30 @@ t.test('a revisit takes its content of no record whose digest is not known', asy
   const { body, headers } = await proxy.get('http://a.test/')
   t.equal(body, 'page')
   t.equal(headers['memento-datetime'], 'Thu, 01 Jan 2026 00:00:00 GMT', 'it is the older capture itself')
+})
+
+t.test('methods that the application has a route for everything for are its own', async (t) => {
+  const id = '<urn:uuid:1>'
+  const post = record({
+    type: 'request', url: 'http://a.test/', head: 'POST / HTTP/1.1', fields: { 'WARC-Record-ID': id }
+  })
+  const answer = record({ url: 'http://a.test/', head: OK, body: 'posted', fields: { 'WARC-Concurrent-To': id } })
+  const proxy = await start(t, {}, async (app) => {
+    app.get('/*', async () => 'own')
+    await app.register(warc.replay, { files: warcFile(t, [page, post, answer]) })
+  })
+  t.equal((await proxy.get('http://a.test/')).body, 'own')
+  t.equal((await proxy.ask('POST', 'http://a.test/')).body, 'posted')
+})
+
+t.test('patterns match names that begin with a dot if they do so too', async (t) => {
+  const directory = t.testdir()
+  for (const name of ['a', '.b']) {
+    writeFileSync(join(directory, `${name}.warc`), record({ url: `http://a.test/${name}`, head: OK }))
+  }
+  for (const [pattern, found, other] of [['*.warc', 'a', '.b'], ['.*.warc', '.b', 'a'], ['.?.warc', '.b', 'a']]) {
+    const proxy = await startReplay(t, { files: join(directory, pattern!) })
+    t.equal((await proxy.get(`http://a.test/${found}`)).status, 200, pattern)
+    t.equal((await proxy.get(`http://a.test/${other}`)).status, 404, pattern)
+  }
 })
