@@ -129,8 +129,8 @@ t.test('patterns match names that begin with a dot if they do so too', async (t)
   for (const name of ['a', '.b']) {
     writeFileSync(join(directory, `${name}.warc`), record({ url: `http://a.test/${name}`, head: OK }))
   }
-  for (const [pattern, found, other] of [['*.warc', 'a', '.b'], ['.*.warc', '.b', 'a'], ['.?.warc', '.b', 'a']]) {
-    const proxy = await startReplay(t, { files: join(directory, pattern!) })
+  for (const [pattern, found, other] of [['*.warc', 'a', '.b'], ['.*.warc', '.b', 'a'], ['.?.warc', '.b', 'a']] as const) {
+    const proxy = await startReplay(t, { files: join(directory, pattern) })
     t.equal((await proxy.get(`http://a.test/${found}`)).status, 200, pattern)
     t.equal((await proxy.get(`http://a.test/${other}`)).status, 404, pattern)
   }
