@@ -37,7 +37,7 @@ t.test('what is no record ends what is replayed of a file', async (t) => {
     ['made.warc.gz', gzipSync('')],
     ['made.warc.gz', Buffer.from('short')],
     ['made.warc.gz', Buffer.from('text that is no gzip member')],
-    ['made.warc.gz', header(7, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3)],
+    ['made.warc.gz', Buffer.concat([header(7), gzip.subarray(3)])],
     ['made.warc.gz', header(8, 0, 0, 0, 0, 0, 0, 0)],
     ['made.warc.gz', header(8, 4, 0, 0, 0, 0, 0, 0)],
     ['made.warc.gz', header(8, 4, 0, 0, 0, 0, 0, 0, 1)]
@@ -129,7 +129,8 @@ t.test('patterns match names that begin with a dot if they do so too', async (t)
   for (const name of ['a', '.b']) {
     writeFileSync(join(directory, `${name}.warc`), record({ url: `http://a.test/${name}`, head: OK }))
   }
-  for (const [pattern, found, other] of [['*.warc', 'a', '.b'], ['.*.warc', '.b', 'a'], ['.?.warc', '.b', 'a']] as const) {
+  const cases = [['*.warc', 'a', '.b'], ['.*.warc', '.b', 'a'], ['.?.warc', '.b', 'a']] as const
+  for (const [pattern, found, other] of cases) {
     const proxy = await startReplay(t, { files: join(directory, pattern) })
     t.equal((await proxy.get(`http://a.test/${found}`)).status, 200, pattern)
     t.equal((await proxy.get(`http://a.test/${other}`)).status, 404, pattern)
