@@ -53,13 +53,14 @@ export async function answerOf (archived: Archived, { method, headers, more, aga
   }
   const begin = part?.first ?? 0
   const total = part === null ? size : part.total
-  const within = total === null && !('suffix' in range) ? range : rangeWithin(range, total ?? size)
-  if (within === null) {
+  const there = bytesThere(range, total, { first: begin, last: begin + size - 1 })
+  if (there === null) {
     await archived.close()
-    const fields = [...without(rawHeaders, 'content-encoding'), 'Content-Range', `bytes */${total}`]
+    const fields = without(rawHeaders, 'content-encoding')
+    if (total !== null) fields.push('Content-Range', `bytes */${total}`)
     return { statusCode: 416, reason: 'Range Not Satisfiable', rawHeaders: fields, body: null }
   }
-  const [first, last] = [Math.max(within.first, begin), Math.min(within.last, begin + size - 1)]
+  const { first, last } = there
   const length = last - first + 1
   rawHeaders.push('Content-Length', String(length), 'Content-Range', `bytes ${first}-${last}/${total ?? '*'}`)
   return {
@@ -77,6 +78,19 @@ function rangeOf (
   const isSame = typeof condition !== 'string' ||
     [...valuesOf(given, 'etag'), ...valuesOf(given, 'last-modified')].includes(condition)
   return (isSame ? parseRange(headers.range) : null) ?? all
+}
+
+/**
+ * The bytes that are asked for, as far as the capture has them; `null`: none of them. Captures are chosen so that they
+ * have some, but by an index, which may say something else of a part than its record.
+ * @param total bytes of the content; `null`: not known
+ */
+function bytesThere (asked: Range | { readonly suffix: number }, total: number | null, part: Range): Range | null {
+  const unlimited = 'suffix' in asked ? null : asked
+  const within = total === null ? unlimited : rangeWithin(asked, total)
+  if (within === null) return null
+  const [first, last] = [Math.max(within.first, part.first), Math.min(within.last, part.last)]
+  return first > last ? null : { first, last }
 }
 
 /** Of the content that GET would have: what is recorded of it, or what was said then. */

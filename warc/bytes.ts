@@ -34,7 +34,8 @@ export class ByteReader {
 
   /** Bytes up to a blank line, with it; `null`: there is none before the end, or within the limit. */
   async head (limit: number): Promise<Buffer | null> {
-    for (let from = 0; ;) {
+    let from = 0
+    for (;;) {
       const end = endOfHead(this.#buffer, from)
       if (end !== -1) return end > limit ? null : this.#take(end)
       from = Math.max(0, this.#buffer.length - 2)

@@ -80,11 +80,13 @@ export class Cdxj {
   }
 
   #lineAt (position: number): Buffer {
-    for (let size = READ_SIZE; ; size *= 4) {
+    let size = READ_SIZE
+    for (;;) {
       const bytes = this.#read(position, size)
       const end = bytes.indexOf(NEWLINE)
       if (end !== -1) return bytes.subarray(0, end)
       if (bytes.length < size || size > LONGEST_LINE) return bytes
+      size *= 4
     }
   }
 }

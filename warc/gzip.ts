@@ -21,10 +21,8 @@ export function memberOf (head: Buffer, { head: messageHead, chunks }: Pick<Cont
   return gzipSync(Buffer.concat([head, messageHead, ...chunks, END]), SMALL)
 }
 
-/** Bytes of the body of a record, which may be in a file. */
-async function * partsOf ({ chunks, file, size }: Content): AsyncGenerator<Buffer> {
-  yield * chunks
-  if (file === null) return
+/** The body of a record that is in a file. */
+async function * partsOf (file: FileHandle, size: number): AsyncGenerator<Buffer> {
   for (let position = 0; position < size;) {
     const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(READ_SIZE), 0, READ_SIZE, position)
     if (bytesRead === 0) throw new Error('the file of a body has become shorter')
@@ -39,7 +37,8 @@ async function * partsOf ({ chunks, file, size }: Content): AsyncGenerator<Buffe
  * @returns how many bytes were written
  */
 export async function writeMember (output: FileHandle, head: Buffer, block: Content): Promise<number> {
-  if (block.file === null) {
+  const { file, size } = block
+  if (file === null) {
     const member = await compress(Buffer.concat([head, block.head, ...block.chunks, END]))
     await output.appendFile(member)
     return member.length
@@ -50,7 +49,7 @@ export async function writeMember (output: FileHandle, head: Buffer, block: Cont
       if (!encoder.write(chunk)) return new Promise((resolve) => encoder.once('drain', resolve))
     }
     await write(Buffer.concat([head, block.head]))
-    for await (const chunk of partsOf(block)) await write(chunk)
+    for await (const chunk of partsOf(file, size)) await write(chunk)
     encoder.end(END)
   }
   const feeding = feed().catch((err: unknown) => { encoder.destroy(err as Error) })

@@ -9,56 +9,16 @@ import NodeModule from 'node:module'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import type { Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
-import { run } from '../../cli/program'
 import { connect } from '../support/raw'
 import { startHost } from '../tunnel/passing'
 import { until } from '../tunnel/support'
+import { APPS, begin, command, files, started } from './in-process'
 
 /** How Node loads what is required; undocumented, and what mocking libraries use. */
 const Module = NodeModule as unknown as { _load (name: string, ...rest: unknown[]): unknown }
 
-interface Running {
-  readonly written: { stdout: string, stderr: string }
-  readonly code: Promise<number>
-}
-
-function begin (...args: string[]): Running {
-  const written = { stdout: '', stderr: '' }
-  const code = run(args, {
-    stdout: { isTTY: false, write: (chunk) => { written.stdout += String(chunk) } },
-    stderr: { write: (chunk) => { written.stderr += chunk } }
-  })
-  return { written, code }
-}
-
-async function command (...args: string[]): Promise<{ code: number, stdout: string, stderr: string }> {
-  const { written, code } = begin(...args)
-  return { code: await code, ...written }
-}
-
-/** Asks for each URL, and writes the answers to a file. */
-const ASK = `
-const { get } = require('node:http')
-const { appendFileSync } = require('node:fs')
-const [, , file, ...urls] = process.argv
-const ask = (url) => new Promise((resolve, reject) => get(url, resolve).on('error', reject))
-;(async () => {
-  for (const url of urls) {
-    const response = await ask(url)
-    appendFileSync(file, response.statusCode + ' ' + (await response.toArray()).join('').slice(0, 60) + '\\n')
-  }
-})()`
-
-const APPS = "export default { 'a.test': async (app) => { app.get('/', async () => 'a') } }"
-
 const B = "proxyApps: { 'b.test': async (app) => { app.get('/', async () => 'b') } }"
-
-function files (t: Test, more: Record<string, string> = {}): (name: string) => string {
-  const directory = t.testdir({ 'ask.cjs': ASK, 'apps.mjs': APPS, ...more })
-  return (name) => join(directory, name)
-}
 
 t.test('run tells which requests had no route, unless it is quiet', async (t) => {
   const path = files(t)
@@ -150,17 +110,6 @@ t.test('a module exports a plugin, proxy apps, options or all of it; the command
     t.match(await command(...ask(module)), { code: 1, stdout: '', stderr }, module)
   }
 })
-
-const PORT = /^Proxy: {2}https?:\/\/[^:]+:(\d+)\n/m
-
-/** The port that it says it listens on. */
-async function started ({ written, code }: Running): Promise<number> {
-  let ended = false
-  code.then(() => { ended = true })
-  await until(() => ended || PORT.test(written.stdout))
-  if (ended) throw new Error(`It has ended: ${written.stderr}`)
-  return Number(PORT.exec(written.stdout)![1])
-}
 
 t.test('start listens until a signal comes', async (t) => {
   const path = files(t, { 'own.mjs': `export const options = { ca: { store: new Map() } }; ${APPS}` })

@@ -14,7 +14,7 @@ import { filesIn, record, recordsIn, recordsOf, startRecorder, startReplay, warc
  * @param passed how many calls work before
  */
 async function failing (
-  t: Test, path: string, name: 'appendFile' | 'sync' | 'truncate', passed = 0
+  t: Test, path: string, name: 'appendFile' | 'read' | 'sync' | 'truncate', passed = 0
 ): Promise<() => void> {
   writeFileSync(path, '')
   const handle = await fs.open(path)
@@ -24,9 +24,9 @@ async function failing (
   const stop = (): void => { (prototype as unknown as Record<string, unknown>)[name] = original }
   t.teardown(stop)
   let calls = 0
-  const fails = async function (this: FileHandle, data: Buffer): Promise<void> {
-    if (calls++ < passed) return await original.call(this, data)
-    if (name === 'appendFile') await original.call(this, data.subarray(0, 50))
+  const fails = async function (this: FileHandle, ...args: [Buffer, ...unknown[]]): Promise<void> {
+    if (calls++ < passed) return await original.apply(this, args)
+    if (name === 'appendFile') await original.call(this, args[0].subarray(0, 50))
     throw Object.assign(new Error('no space left'), { code: 'ENOSPC' })
   }
   ;(prototype as unknown as Record<string, unknown>)[name] = fails
@@ -127,6 +127,28 @@ t.test('a body that cannot be kept to its end is not recorded', async (t) => {
   await failing(t, join(directory, '..', 'x'), 'appendFile')
   await proxy.app.close()
   t.equal(proxy.log.count(/could not be recorded|no longer recorded/), 1)
+})
+
+t.test('a recorder whose file was left, and that has no other, closes', async (t) => {
+  const directory = join(t.testdir(), 'archive')
+  const site = await startSite(t, (_request, response) => response.end('x'))
+  const proxy = await startRecorder(t, { directory })
+  const stop = failingNow(t, 1, true)
+  await proxy.get(`http://127.0.0.1:${site.port}/lost`)
+  await proxy.log.next(/could not be recorded/)
+  stop()
+  await proxy.app.close()
+  t.match(filesIn(directory), [/\.open$/])
+})
+
+t.test('an archive that cannot be read to its end is not replayed', async (t) => {
+  for (const name of ['made.warc', 'made.warc.gz']) {
+    const files = warcFile(t, [record({ url: 'http://a.test/', head: 'HTTP/1.1 200 OK' })], name)
+    // What tells whether it is compressed is read, the records are not.
+    const stop = await failing(t, join(files, '..', 'x'), 'read', 1)
+    await t.rejects(startReplay(t, { files }), { code: 'FST_PROX_WARC_UNREADABLE', message: /no space left/ })
+    stop()
+  }
 })
 
 t.test('an archive whose index takes long is waited for by requests', async (t) => {

@@ -134,7 +134,10 @@ t.test('what is no archive is refused', async (t) => {
   writeFileSync(join(dirname(file), 'more', 'made.warc.gz'), readFileSync(file))
   const twice = { files: [file, join(dirname(file), 'm*', '*.warc.gz')], index: file }
   await t.rejects(startReplay(t, twice), { message: /another file has the same name/ })
-  const options = [{}, { files: [] }, { files: file, date: 'x' }, { files: file, dates: '' }, { files: file, index: 1 }]
+  const options = [
+    {}, { files: [] }, { files: file, date: 'x' }, { files: file, date: 1 }, { files: file, date: new Date(NaN) },
+    { files: file, dates: '' }, { files: file, index: 1 }
+  ]
   for (const each of options) await t.rejects(startReplay(t, each as never), { code: /OPTION$/ })
 })
 

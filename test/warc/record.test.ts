@@ -282,6 +282,7 @@ t.test('says at the start what is wrong', async (t) => {
   const wrong: Array<[unknown, object]> = [
     [{}, { code: 'FST_PROX_INVALID_OPTION', message: /directory/ }],
     [{ directory, rotate: '1 XB' }, { message: /'1GB'/ }],
+    [{ directory, rotate: 'large' }, { message: /'1GB'/ }],
     [{ directory, rotate: 0 }, { code: 'FST_PROX_INVALID_OPTION' }],
     [{ directory, prefix: '../x' }, { code: 'FST_PROX_INVALID_OPTION' }],
     [{ directory, info: { operator: 'a\r\nb' } }, { code: 'FST_PROX_INVALID_OPTION' }],

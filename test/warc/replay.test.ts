@@ -122,8 +122,10 @@ t.test('answers the capture nearest to a date, or the latest', async (t) => {
   t.equal((await proxy.get('http://a.test/')).headers['memento-datetime'], 'Mon, 01 Jun 2026 00:00:00 GMT')
   const wrong = await proxy.get('http://a.test/', { 'accept-datetime': 'yesterday' })
   t.match(wrong, { status: 400, body: /FST_PROX_BAD_DATETIME/ })
-  const dated = await startReplay(t, { files: file, date: '2025-01-01' })
-  t.equal((await dated.get('http://a.test/')).body, '2025')
+  for (const date of ['2025-01-01', new Date('2025-01-01')]) {
+    const dated = await startReplay(t, { files: file, date })
+    t.equal((await dated.get('http://a.test/')).body, '2025')
+  }
 })
 
 t.test('content coded as the client takes it, or decoded', async (t) => {

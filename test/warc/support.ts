@@ -1,6 +1,9 @@
 /** Proxies that record to WARC files, or replay them; and what is in such files, as warcio reads it. */
 import { createHash, randomUUID } from 'node:crypto'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import net from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import type { FastifyInstance } from 'fastify'
@@ -133,4 +136,14 @@ export function warcFile (t: Test, records: readonly Buffer[], name = 'made.warc
   const file = join(t.testdir(), name)
   writeFileSync(file, Buffer.concat(records.map((each) => name.endsWith('.gz') ? gzipSync(each) : each)))
   return file
+}
+
+/** The path of a socket: what is there, and cannot be opened as a file. It is short, as a socket's has 100 bytes. */
+export async function startSocket (t: Test): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'warc-'))
+  const path = join(folder, 'socket')
+  const server = net.createServer().listen(path)
+  await once(server, 'listening')
+  t.teardown(() => server.close(() => rmdirSync(folder)))
+  return path
 }

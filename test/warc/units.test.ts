@@ -1,19 +1,22 @@
 /** What no site and no archive of the other tests brings about. */
-import { once } from 'node:events'
 import fs from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { truncateSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
+import { answerOf } from '../../warc/answer'
+import { Archive } from '../../warc/archive'
 import { ByteReader } from '../../warc/bytes'
+import { openCapture } from '../../warc/content'
+import { sortLines } from '../../warc/indexing'
 import { connectionFields, responseHead } from '../../warc/records'
 import { WarcSink } from '../../warc/sink'
 import type { Captured } from '../../warc/sink'
 import type { ExchangeConnection } from '../../types/forward'
 import { Log } from '../support/log'
-import { record, startReplay, warcFile } from './support'
+import { record, startReplay, startSocket, warcFile } from './support'
 
 const connection: ExchangeConnection = {
   remoteAddress: '::ffff:192.0.2.1',
@@ -33,6 +36,39 @@ t.test('a head or a line that is longer than its limit is none', async (t) => {
   t.equal(await reader().line(3), null)
   t.equal(await reader().line(100), 'a line')
   t.equal(await new ByteReader([Buffer.from('no end')]).line(100), null)
+})
+
+t.test('a head or a line is read across the pieces that it comes in', async (t) => {
+  const pieces = ['a li', 'ne\r', '\nA: 1\r\n', '\r\nrest'].map((piece) => Buffer.from(piece))
+  const reader = new ByteReader(pieces)
+  t.equal(await reader.line(100), 'a line')
+  t.equal(String(await reader.head(100)), 'A: 1\r\n\r\n')
+  t.equal(String(reader.takeNow(4)), 'rest')
+  t.equal(String(await new ByteReader(pieces).head(100)), 'a line\r\nA: 1\r\n\r\n')
+})
+
+t.test('lines are sorted by their bytes, whatever they hold', async (t) => {
+  t.strictSame(sortLines(['b', 'a', 'c', 'a']), ['a', 'a', 'b', 'c'])
+  // In the order of UTF-16, the last would be before the second.
+  t.strictSame(sortLines(['\u{1f600}', '\uffe6', 'a']), ['a', '\uffe6', '\u{1f600}'])
+})
+
+t.test('content in chunks that is gone when its length is asked for is sent as it is', async (t) => {
+  const head = 'HTTP/1.1 200 OK\nTransfer-Encoding: chunked'
+  const file = warcFile(t, [record({ url: 'http://a.test/', head, body: '3\r\none\r\n0\r\n\r\n' })])
+  const archive = await Archive.open({ files: file, warn: () => {} })
+  t.teardown(async () => await archive.close())
+  const [capture] = archive.find('test,a)/')
+  const archived = await openCapture(archive, capture!)
+  truncateSync(file)
+  const { statusCode, rawHeaders, body } = await answerOf(archived!, {
+    method: 'GET',
+    headers: { range: 'bytes=1-1' },
+    more: [],
+    again: async () => await openCapture(archive, capture!)
+  })
+  t.strictSame([statusCode, rawHeaders], [200, []])
+  t.equal(String(Buffer.concat(await (body as Readable).toArray())), 'one')
 })
 
 t.test('how a site was spoken to', async (t) => {
@@ -143,8 +179,5 @@ t.test('indexes and files that are broken in the middle', async (t) => {
   await t.rejects(startReplay(t, { files: whole }), { code: 'FST_PROX_WARC_UNREADABLE', message: /unexpected end/ })
   truncateSync(whole, 30)
   await t.rejects(startReplay(t, { files: whole }), { message: /it is not a WARC file/ })
-  const server = net.createServer().listen(join(t.testdir(), 'socket'))
-  await once(server, 'listening')
-  t.teardown(() => server.close())
-  await t.rejects(startReplay(t, { files: join(t.testdirName, 'socket') }), { code: 'FST_PROX_WARC_UNREADABLE' })
+  await t.rejects(startReplay(t, { files: await startSocket(t) }), { message: /ENXIO/ })
 })
