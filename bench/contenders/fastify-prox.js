@@ -9,7 +9,7 @@ export async function start ({ https, websockets, tunnels }) {
   const ca = await fastifyProx.CertificateAuthority.load({ store: new Map() })
   const limits = tunnels === undefined ? {} : { tunnelsPerClient: tunnels }
   await app.register(fastifyProx, { resolver: '/prefix/', ca, limits })
-  const scheme = https ? (websockets ? 'wss' : 'https') : 'http'
+  const scheme = https ? 'https' : 'http'
   await addRoutes(app, '/prefix/', `/prefix/${scheme}:://${HOST}`, websockets)
   // What is not proxied is answered as bare Fastify answers it.
   app.get('/*', answer)
