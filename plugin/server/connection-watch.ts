@@ -15,6 +15,7 @@ export function watchConnections (server: EventEmitter): void {
   let timer: NodeJS.Timeout | undefined
 
   const check = (): void => {
+    /* c8 ignore next: Node may notice a reset first, which is a matter of time */
     for (const [socket, detector] of detectors) if (detector.check()) socket.destroy()
   }
   server.on('secureConnection', (socket: TLSSocket) => {
