@@ -1,7 +1,7 @@
 /** Answers requests of the entries of a HAR file, without the network. */
 import { createReadStream, statSync } from 'node:fs'
-import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { Readable } from 'node:stream'
+import { isField } from '../net/field'
 import type { ExchangeAnswer, ExchangeCall, ExchangeSocketAnswer } from '../types/forward'
 import type { HarEntry, HarReplayOptions, HarWebSocketMessage } from '../types/har'
 import { leftBehind } from './journal'
@@ -105,16 +105,6 @@ function fieldsOf ({ entry }: Recorded): string[] {
     for (const line of value.split('\n')) if (isField(name, line)) fields.push(name, line)
   }
   return fields
-}
-
-function isField (name: string, value: string): boolean {
-  try {
-    validateHeaderName(name)
-    validateHeaderValue(name, value)
-    return true
-  } catch {
-    return false
-  }
 }
 
 function isReason (text: unknown): text is string {

@@ -1,5 +1,5 @@
 /** Fields of responses that are replayed. */
-import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { isField } from '../net/field'
 import { timeOf } from './capture'
 import { valuesOf } from './record'
 import { targetUri } from './records'
@@ -52,14 +52,4 @@ export function accepts (acceptEncoding: string | string[] | undefined, coding: 
 export function grouped (rawHeaders: readonly string[]): Map<string, string[]> {
   const names = new Set(rawHeaders.filter((_value, i) => i % 2 === 0).map((name) => name.toLowerCase()))
   return new Map([...names].map((name) => [name, valuesOf(rawHeaders, name)]))
-}
-
-function isField (name: string, value: string): boolean {
-  try {
-    validateHeaderName(name)
-    validateHeaderValue(name, value)
-    return true
-  } catch {
-    return false
-  }
 }

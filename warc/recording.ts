@@ -42,7 +42,7 @@ export class Recording {
         this.#open.delete(sink)
         if (captured !== null) this.#enqueue(exchange, captured)
       },
-      room: () => this.#waiting > HIGH_WATER_MARK ? this.#queue : undefined
+      queueDrained: () => this.#waiting > HIGH_WATER_MARK ? this.#queue : undefined
     })
     this.#open.add(sink)
     return sink

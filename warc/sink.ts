@@ -28,7 +28,7 @@ export interface SinkOwner {
   /** Takes what there is to be written; `null`: there is nothing, or it could not be kept. */
   readonly ended: (captured: Captured | null) => void
   /** A promise while bodies have to wait. */
-  readonly room: () => Promise<void> | undefined
+  readonly queueDrained: () => Promise<void> | undefined
 }
 
 export class WarcSink implements ExchangeSink {
@@ -108,7 +108,7 @@ export class WarcSink implements ExchangeSink {
   #write (spool: Spool | null, chunk: Buffer): void | Promise<void> {
     if (this.#over || spool === null) return
     const writing = spool.write(chunk)
-    return writing === undefined ? this.#owner.room() : this.#written(writing)
+    return writing === undefined ? this.#owner.queueDrained() : this.#written(writing)
   }
 
   /** A body that cannot be kept, on a full disk, say, ends the recording of the exchange. */
@@ -122,7 +122,7 @@ export class WarcSink implements ExchangeSink {
       }
       throw err
     }
-    await this.#owner.room()
+    await this.#owner.queueDrained()
   }
 
   async #discard (): Promise<void> {

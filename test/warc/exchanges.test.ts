@@ -135,7 +135,7 @@ t.test('bodies wait while too much is in memory, until it is written', async (t)
 t.test('what has failed before the end of its exchange is given up once', async (t) => {
   const directory = t.testdir()
   const all: Array<Captured | null> = []
-  const owner = { ended: (each: Captured | null) => all.push(each), room: () => undefined }
+  const owner = { ended: (each: Captured | null) => all.push(each), queueDrained: () => undefined }
   const sink = new WarcSink(exchangeOf(new Log()), directory, owner)
   sink.request(request, connection)
   sink.response(response)

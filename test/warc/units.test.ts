@@ -92,7 +92,7 @@ t.test('a body whose file fails at the end of the exchange is told of', async (t
   const ended: Array<Captured | null> = []
   const request = { log: log.logger } as never
   const exchange = { id: '1', request, url: 'http://a.test/', method: 'POST', startedAt: 0, webSocket: false }
-  const sink = new WarcSink(exchange, directory, { ended: (each) => ended.push(each), room: () => undefined })
+  const sink = new WarcSink(exchange, directory, { ended: (each) => ended.push(each), queueDrained: () => undefined })
   t.equal(sink.requestData(Buffer.from('early')), undefined)
   sink.request({ method: 'POST', url: exchange.url, path: '/', httpVersion: '1.1', rawHeaders: [] }, connection)
   sink.response({ httpVersion: '1.1', statusCode: 200, statusMessage: 'OK', rawHeaders: [] })
