@@ -18,7 +18,8 @@ import { assertAtRoot, readOptions } from './options'
 import type { Settings } from './options'
 import { PrivateRoutes } from './routing/private-routes'
 import { ProxyHosts } from './routing/proxy-hosts'
-import { credentialsOf, ProxyRouter, proxyOf } from './routing/proxy-router'
+import { credentialsOf, proxyOf } from './routing/proxied-request'
+import { ProxyRouter } from './routing/proxy-router'
 import { addConnectRoute } from './server/connect-route'
 import { ConnectPolicy } from './server/policy'
 import { createProxyServer } from './server/proxy-server'
@@ -54,7 +55,7 @@ const plugin: FastifyPluginAsync<FastifyProxOptions> = async (fastify, options) 
   const hosts = new ProxyHosts(routes)
   const { name: defaultHost } = hosts.addName(settings.proxyHost, 'proxyHost')
   const router = new ProxyRouter({ routes, hosts, resolver, defaultHost })
-  const routeConnect = addConnectRoute(fastify, routes)
+  const routeConnect = addConnectRoute(routes)
   interceptRouted(fastify, router)
   labelRequestLogs(fastify)
   registerHosts(fastify, hosts, ca, settings)

@@ -3,7 +3,7 @@
  *
  * Relied on: `response.end(body)` writes the body and then an empty chunk, which carries the callback, and a stream
  * that is corked hands both to `_writev`.
- * Seen in: Node 20 to 26 (lib/_http_outgoing.js, lib/net.js).
+ * Seen in: Node 20 and 22 (lib/_http_outgoing.js, lib/net.js). Node 24 and 26 write no empty chunk.
  * Without it: Node gathers the two, which took about 5 % of the CPU time of a small response (Node 20, by the
  * benchmark).
  */
@@ -11,10 +11,12 @@ import { Socket } from 'node:net'
 
 type Writev = NonNullable<Socket['_writev']>
 
+const writesEmptyChunk = Number.parseInt(process.versions.node) < 24
+
 const gather = Socket.prototype._writev as Writev
 
 export function writeSingly (socket: Socket): void {
-  if (socket instanceof Socket) socket._writev = writev
+  if (writesEmptyChunk && socket instanceof Socket) socket._writev = writev
 }
 
 const writev: Writev = function (this: Socket, chunks, callback) {

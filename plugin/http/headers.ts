@@ -10,12 +10,28 @@ export interface StripOptions {
   readonly keepProxyAuthorization?: boolean
 }
 
-const PROXY_AUTHORIZATION = new Set(['proxy-authorization'])
-const HOST = new Set(['host'])
+/** Names of fields, in lower case. */
+class FieldNames {
+  readonly all: ReadonlySet<string>
+  /** The lengths that they have, a bit for each, modulo 32: it tells most other names from them, and costs nothing. */
+  readonly #lengths: number
+
+  constructor (names: Iterable<string>) {
+    this.all = new Set(names)
+    this.#lengths = [...this.all].reduce((lengths, { length }) => lengths | 1 << length, 0)
+  }
+
+  has (name: string): boolean {
+    return (this.#lengths >>> name.length & 1) === 1 && this.all.has(name.toLowerCase())
+  }
+}
+
+const PROXY_AUTHORIZATION = new FieldNames(['proxy-authorization'])
+const HOST = new FieldNames(['host'])
 
 /** The fields of RFC 9110 7.6.1, and by common practice, of a connection to a proxy; `Connection` may list more. */
-const PROXY_FIELDS = new Set(['proxy-connection', 'keep-alive', 'proxy-authorization'])
-const PROXY_FIELDS_KEEPING_AUTHORIZATION = new Set(['proxy-connection', 'keep-alive'])
+const PROXY_FIELDS = new FieldNames(['proxy-connection', 'keep-alive', 'proxy-authorization'])
+const PROXY_FIELDS_KEEPING_AUTHORIZATION = new FieldNames(['proxy-connection', 'keep-alive'])
 
 /** Options of a connection that are no fields, and by far the most common values. */
 const CONNECTION_OPTIONS = new Set(['', 'close', 'keep-alive'])
@@ -36,14 +52,14 @@ export function stripHopByHop (raw: RawRequest, options: StripOptions = {}): voi
   const connection = raw.headers.connection?.toLowerCase()
   if (connection === undefined || CONNECTION_OPTIONS.has(connection)) return removeFields(raw, proxyFields)
 
-  const names = new Set(proxyFields)
+  const names = new Set(proxyFields.all)
   for (const option of connection.split(',')) {
     const name = option.trim()
     if (!OF_THE_MESSAGE.test(name) && !OF_THE_CLIENT.test(name)) names.add(name)
   }
   if (keepUpgrade) names.delete('upgrade')
   if (keepProxyAuthorization) names.delete('proxy-authorization')
-  removeFields(raw, names)
+  removeFields(raw, new FieldNames(names))
 }
 
 /** Takes the client's credentials for the proxy out of a request: nobody behind it may see them (RFC 9110 11.7.2). */
@@ -73,16 +89,18 @@ export function redactHost (raw: RawRequest): void {
  * Removes fields from `headers`, `rawHeaders` and `headersDistinct`. Each view is searched by itself: Node 20 has
  * fields beyond the 1,000th in `rawHeaders` alone.
  */
-function removeFields (raw: RawRequest, names: ReadonlySet<string>): void {
+function removeFields (raw: RawRequest, names: FieldNames): void {
   const { headers, rawHeaders } = raw
-  for (const name of names) {
+  for (const name of names.all) {
     if (headers[name] !== undefined) delete headers[name]
   }
   let kept = 0
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    if (names.has(rawHeaders[i]!.toLowerCase())) continue
-    rawHeaders[kept] = rawHeaders[i]!
-    rawHeaders[kept + 1] = rawHeaders[i + 1]!
+    if (names.has(rawHeaders[i]!)) continue
+    if (kept < i) {
+      rawHeaders[kept] = rawHeaders[i]!
+      rawHeaders[kept + 1] = rawHeaders[i + 1]!
+    }
     kept += 2
   }
   if (kept === rawHeaders.length) return

@@ -6,6 +6,7 @@ import type { Http2ServerRequest } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import type { RawRequest } from '../../types/options'
 import { parseHost, parseIPv6 } from './host'
+import { remember } from './remember'
 import { isHttp2 } from './version'
 
 export type Scheme = 'http' | 'https'
@@ -14,12 +15,6 @@ export interface Authority {
   /** In the form of URLs, as `parseHost` returns it. */
   readonly hostname: string
   readonly port: number
-}
-
-export interface AbsoluteTarget extends Authority {
-  readonly scheme: Scheme
-  /** Path and query, never empty, without a fragment. */
-  readonly path: string
 }
 
 /** The part of a URL that all requests of a tunnel share. */
@@ -31,6 +26,12 @@ export interface Origin extends Authority {
   readonly url: string
 }
 
+export interface AbsoluteTarget {
+  readonly origin: Origin
+  /** Path and query, never empty, without a fragment. */
+  readonly path: string
+}
+
 const DEFAULT_PORTS: Record<Scheme, number> = { http: 80, https: 443 }
 
 /** Host and port; the host is parsed when they are apart. */
@@ -39,7 +40,11 @@ const HOST_AND_PORT = /^(\[[0-9a-f:.]+\]|[^:]+)(?::(\d{0,5}))?$/i
 /** An address without brackets in a CONNECT, as wget, Python and iOS send it. */
 const BARE_ADDRESS_AND_PORT = /^([0-9a-f:.]{2,45}):(\d{1,5})$/i
 
-const ABSOLUTE_FORM = /^(http|ws)(s?):\/\/([^/?#]+)([^#]*)/i
+const ORIGIN = /^(?:http|ws)(s?):\/\/([^/?#]+)$/i
+
+const SLASH = 0x2f
+const QUESTION_MARK = 0x3f
+const HASH = 0x23
 
 /**
  * What Node's HTTP/1.1 parser lets through, which is visible ASCII. Clients do send `"<>\^`{|}` and `%` without two hex
@@ -58,11 +63,11 @@ const REDACTED = '***'
  * Parses the authority of a CONNECT (RFC 9110 9.3.6): a host and a port from 1 to 65535, which cannot be left out. An
  * IPv6 address may be without brackets: its last colon is the port's.
  */
-export function parseAuthority (target: string): Authority | null {
+export const parseAuthority: (target: string) => Authority | null = remember((target) => {
   const bare = BARE_ADDRESS_AND_PORT.exec(target)
   const address = bare && parseIPv6(bare[1]!)
   return address ? withPort(address, Number(bare![2])) : parseHostAndPort(target, null)
-}
+})
 
 /**
  * Parses an absolute-form target (RFC 9112 3.2.2). `ws` and `wss` are read as `http` and `https`, which is what the
@@ -70,14 +75,32 @@ export function parseAuthority (target: string): Authority | null {
  * @returns `null` when it is no such target, has userinfo, names no possible host, or has bytes that no URL can have
  */
 export function parseAbsoluteTarget (target: string): AbsoluteTarget | null {
-  const match = VISIBLE.test(target) ? ABSOLUTE_FORM.exec(target) : null
-  if (match === null) return null
-  const scheme = match[2] === '' ? 'http' : 'https'
-  const authority = parseHostAndPort(match[3]!, DEFAULT_PORTS[scheme])
-  if (authority === null) return null
-  const path = match[4]!
-  return { scheme, ...authority, path: path[0] === '/' ? path : `/${path}` }
+  if (!VISIBLE.test(target)) return null
+  const end = endOfOrigin(target)
+  const origin = parseOrigin(target.slice(0, end))
+  if (origin === null) return null
+  const hash = target.indexOf('#', end)
+  const path = target.slice(end, hash === -1 ? target.length : hash)
+  return { origin, path: path.charCodeAt(0) === SLASH ? path : `/${path}` }
 }
+
+/** Where scheme and authority of an absolute-form target end. */
+function endOfOrigin (target: string): number {
+  let end = target.indexOf('://') + '://'.length
+  for (; end < target.length; end++) {
+    const code = target.charCodeAt(end)
+    if (code === SLASH || code === QUESTION_MARK || code === HASH) break
+  }
+  return end
+}
+
+const parseOrigin = remember((text) => {
+  const match = ORIGIN.exec(text)
+  if (match === null) return null
+  const scheme = match[1] === '' ? 'http' : 'https'
+  const authority = parseHostAndPort(match[2]!, DEFAULT_PORTS[scheme])
+  return authority && originOf(scheme, authority.hostname, authority.port)
+})
 
 /**
  * Parses an origin-form target (RFC 9112 3.2.1) or a `:path` (RFC 9113 8.3.1): path and query, without a fragment.
@@ -92,7 +115,7 @@ export function parsePath (target: string): string | null {
 /** Whether a request target is in absolute-form, as far as its first byte tells: neither `/path` nor `*`. */
 export function isAbsoluteForm (target: string): boolean {
   const first = target.charCodeAt(0)
-  return first !== 0x2f && first !== 0x2a
+  return first !== SLASH && first !== 0x2a
 }
 
 /**

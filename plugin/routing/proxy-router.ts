@@ -4,57 +4,24 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ProxyCredentials, ProxyResolver, RawRequest, ResolverContext } from '../../types/options'
-import type { ProxyRequest, ProxyTunnel } from '../../types/request'
+import type { ProxyTunnel } from '../../types/request'
 import { FST_PROX_BAD_RESOLUTION, FST_PROX_BAD_TARGET, kindOf, thrownBy } from '../errors'
 import { askForCredentials, ChallengeError, readCredentials } from '../http/credentials'
 import { redactHost, setHost, stripHopByHop, stripProxyAuthorization } from '../http/headers'
 import type { Origin } from '../http/target'
-import { originOf, parseAbsoluteTarget, redactTarget, redactUserinfo } from '../http/target'
+import { parseAbsoluteTarget, redactTarget, redactUserinfo } from '../http/target'
 import type { PrivateRoutes, PrivateSection } from './private-routes'
+import { mark, originalUrlOf, ProxiedRequest } from './proxied-request'
 import type { ProxyHosts } from './proxy-hosts'
 
-/** The one property that raw requests get: what `request.proxy` holds. */
-const kProxy = Symbol('fastify-prox.proxy')
-
-type ProxiedRequest = RawRequest & { originalUrl?: string, [kProxy]?: ProxyRequest }
+const KEEP_UPGRADE = { keepUpgrade: true }
 
 /** The errors of requests that the error handler is to answer. */
 const failures = new WeakMap<RawRequest, unknown>()
 
-/** Values of `Proxy-Authorization`, which hooks may see and routes may not. */
-const withheldCredentials = new WeakMap<RawRequest, string>()
-
-/** Credentials of requests and tunnels, valid ones where the resolver asks for them. */
-const acceptedCredentials = new WeakMap<RawRequest, ProxyCredentials>()
-
-/** The credentials that came with a request or its tunnel, valid ones where the resolver asks for them. */
-export function credentialsOf (raw: RawRequest): ProxyCredentials | null {
-  return acceptedCredentials.get(raw) ?? null
-}
-
-/** What `request.proxy` holds for a raw request. */
-export function proxyOf (raw: RawRequest): ProxyRequest | null {
-  return (raw as ProxiedRequest)[kProxy] ?? null
-}
-
 /** Whether a request is to be answered by the error handler. */
 export function hasFailed (raw: RawRequest): boolean {
   return failures.has(raw)
-}
-
-/** The `Proxy-Authorization` field of a proxied request, as the client sent it. */
-export function withheldCredentialsOf (raw: RawRequest): string | undefined {
-  return withheldCredentials.get(raw)
-}
-
-/** How a request came: as absolute-form, or through a tunnel. */
-interface Arrival {
-  readonly raw: RawRequest
-  readonly origin: Origin
-  readonly path: string
-  readonly context: ResolverContext
-  /** Whether the request is the handshake of a WebSocket. */
-  readonly upgrade: boolean
 }
 
 export interface ProxyRouterOptions {
@@ -86,16 +53,14 @@ export class ProxyRouter {
     const target = parseAbsoluteTarget(url)
     if (target === null) return this.routeToErrorHandler(raw, new FST_PROX_BAD_TARGET(redactTarget(url)))
 
-    const field = raw.headers['proxy-authorization']
-    if (field !== undefined) withheldCredentials.set(raw, field)
-    const { scheme, hostname, port, path } = target
+    const { origin, path } = target
+    const authorization = raw.headers['proxy-authorization']
     const context = { raw, remoteAddress: raw.socket.remoteAddress, credentials: readings[0] ?? null, tunnel: null }
-    const arrival = { raw, origin: originOf(scheme, hostname, port), path, context, upgrade }
-    if (resolver.requireAuth === undefined) return this.#route(arrival)
+    if (resolver.requireAuth === undefined) return this.#route(context, origin, path, upgrade, authorization)
     return askForCredentials(resolver, context, readings).then(
-      (credentials) => this.#route({ ...arrival, context: { ...context, credentials } }),
+      (credentials) => this.#route({ ...context, credentials }, origin, path, upgrade, authorization),
       (err) => {
-        this.#begin({ ...arrival, context: { ...context, credentials: null } })
+        this.#begin({ ...context, credentials: null }, origin, path, upgrade, authorization)
         this.routeToErrorHandler(raw, err)
       }
     )
@@ -106,27 +71,27 @@ export class ProxyRouter {
     raw: RawRequest, origin: Origin, path: string, tunnel: ProxyTunnel, credentials: ProxyCredentials | null,
     upgrade = false
   ): void | Promise<void> {
-    const context = { raw, remoteAddress: tunnel.remoteAddress, credentials, tunnel }
-    return this.#route({ raw, origin, path, context, upgrade })
+    return this.#route({ raw, remoteAddress: tunnel.remoteAddress, credentials, tunnel }, origin, path, upgrade)
   }
 
   /** Lets the application's error handler answer a request. */
   routeToErrorHandler (raw: RawRequest, err: unknown): void {
-    const { originalUrl = raw.url! } = raw as ProxiedRequest
+    const originalUrl = originalUrlOf(raw)
     stripHopByHop(raw)
     redactHost(raw)
     failures.set(raw, thrownBy('The resolver', err))
     this.#options.routes.routeTo(this.#failureSection, raw, redactUserinfo(originalUrl))
   }
 
-  #route (arrival: Arrival): void | Promise<void> {
-    const { raw, origin, path, context } = arrival
+  #route (
+    context: ResolverContext, origin: Origin, path: string, upgrade: boolean, authorization?: string
+  ): void | Promise<void> {
+    const { raw } = context
     const { routes, resolver } = this.#options
-    const section = this.#begin(arrival)
-    if (context.credentials !== null) acceptedCredentials.set(raw, context.credentials)
+    const { section, fullUrl } = this.#begin(context, origin, path, upgrade, authorization)
     if (section !== undefined) return routes.tryRoute(section, raw, path)
     try {
-      const resolved = resolver(origin.url + path, context)
+      const resolved = resolver(fullUrl, context)
       if (typeof resolved === 'string') return this.#rewrite(raw, resolved)
       return Promise.resolve(resolved).then(
         (url) => this.#rewrite(raw, url),
@@ -137,26 +102,21 @@ export class ProxyRouter {
     }
   }
 
-  /** Sets what hooks and routes see of the request, and returns the section of the proxy host that answers. */
-  #begin ({ raw, origin, path, context, upgrade }: Arrival): PrivateSection | undefined {
+  /**
+   * Sets what hooks and routes see of a request.
+   * @param upgrade whether it is the handshake of a WebSocket
+   */
+  #begin (
+    context: ResolverContext, origin: Origin, path: string, upgrade: boolean, authorization: string | undefined
+  ): ProxiedRequest {
+    const { raw } = context
     const { hosts, defaultHost } = this.#options
-    const { scheme, hostname, port, authority } = origin
-    const section = hosts.match(hostname)
-    stripHopByHop(raw, { keepUpgrade: upgrade })
-    setHost(raw, authority)
-    const proxied: ProxiedRequest = raw
-    proxied.originalUrl = raw.url!
-    proxied[kProxy] = Object.freeze({
-      url: origin.url + path,
-      proxyHost: section?.name ?? defaultHost,
-      scheme,
-      host: authority,
-      hostname,
-      port,
-      username: context.credentials?.username ?? null,
-      tunnel: context.tunnel
-    })
-    return section
+    const section = hosts.match(origin.hostname)
+    stripHopByHop(raw, upgrade ? KEEP_UPGRADE : undefined)
+    setHost(raw, origin.authority)
+    const proxied = new ProxiedRequest(context, origin, path, section, section?.name ?? defaultHost, authorization)
+    mark(raw, proxied)
+    return proxied
   }
 
   #rewrite (raw: RawRequest, resolved: unknown): void {

@@ -3,12 +3,10 @@
  * by the error handler, and its request id stands in the log lines of the tunnel that it opens.
  */
 import type { Socket } from 'node:net'
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import type { FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import type { TunnelRefused } from '../../types/events'
 import type { ConnectContext, ProxyCredentials, RawRequest } from '../../types/options'
-import {
-  FST_PROX_BAD_AUTHORITY, FST_PROX_CLOSING, FST_PROX_CONNECT_WITH_CONTENT, FST_PROX_TOO_MANY_TUNNELS
-} from '../errors'
+import { FST_PROX_BAD_AUTHORITY, FST_PROX_CLOSING, FST_PROX_CONNECT_WITH_CONTENT } from '../errors'
 import { ChallengeError, readCredentials } from '../http/credentials'
 import { stripHopByHop } from '../http/headers'
 import { parseAuthority, redactTarget } from '../http/target'
@@ -16,9 +14,8 @@ import type { Authority } from '../http/target'
 import type { PrivateRoutes } from '../routing/private-routes'
 import { tunnelRefused } from '../tunnel/events'
 import type { PassDecision } from '../tunnel/pass'
-import type { Tunnel } from '../tunnel/tunnel'
 import type { TunnelRequest } from '../tunnel/tunnel'
-import type { ConnectPolicy } from './policy'
+import type { AllowedConnect, ConnectPolicy } from './policy'
 
 /** What a client that met a limit is told to wait, in seconds. */
 const RETRY_AFTER = 5
@@ -31,35 +28,35 @@ export interface PendingConnect {
   readonly refusal: Error | null
   readonly policy: ConnectPolicy
   /** Whether the server takes no more tunnels. */
-  isClosing (): boolean
+  readonly isClosing: boolean
   /** Dials the host that the tunnel is passed through to; `null`: the client has left. */
   dial (decision: PassDecision, target: Authority): Promise<Socket | null>
   /** Tells the client that the tunnel is open, and serves it: by interception, or what was dialled. */
-  establish (request: TunnelRequest, upstream: Socket | null): Tunnel
-  tunnel: Tunnel | null
+  establish (request: TunnelRequest, upstream: Socket | null): void
 }
 
-const pendingConnects = new WeakMap<RawRequest, PendingConnect>()
+const kPending = Symbol('fastify-prox.connect')
+
+type ConnectRequest = RawRequest & { [kPending]?: PendingConnect }
 
 /** Prepares a CONNECT for Fastify's router. */
 export type RouteConnect = (raw: RawRequest, target: string, pending: PendingConnect) => void
 
 /** Adds the route, which no other request can reach. */
-export function addConnectRoute (fastify: FastifyInstance, routes: PrivateRoutes): RouteConnect {
+export function addConnectRoute (routes: PrivateRoutes): RouteConnect {
   const section = routes.addRoute('connect', { handler: openTunnel, ...refusalHooks() })
-  // Before the hooks that follow, which may take their time, and after the application's earlier ones.
-  fastify.addHook('onRequest', (request, reply, done) => {
-    const pending = request.raw.method === 'CONNECT' ? pendingConnects.get(request.raw) : undefined
-    if (pending?.refusal instanceof FST_PROX_TOO_MANY_TUNNELS) {
-      reply.header('retry-after', RETRY_AFTER)
-      return done(pending.refusal)
-    }
-    done()
-  })
   return (raw, target, pending) => {
-    pendingConnects.set(raw, pending)
+    (raw as ConnectRequest)[kPending] = pending
     routes.routeTo(section, raw, target)
   }
+}
+
+/** The error to answer a CONNECT with when there are too many tunnels; to be asked in an `onRequest` hook. */
+export function limitRefusal (raw: RawRequest, reply: FastifyReply): Error | undefined {
+  const { refusal = null } = (raw as ConnectRequest)[kPending] ?? {}
+  if (refusal === null) return undefined
+  reply.header('retry-after', RETRY_AFTER)
+  return refusal
 }
 
 type RefusalHooks = Required<Pick<RouteShorthandOptions, 'onError' | 'onResponse'>>
@@ -85,17 +82,21 @@ function refusalHooks (): RefusalHooks {
 }
 
 async function openTunnel ({ raw, log, id }: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const pending = pendingConnects.get(raw)!
+  const pending = (raw as ConnectRequest)[kPending]!
   const { policy, socket } = pending
   const readings = readCredentials(raw)
   const asked = readConnect(raw, readings[0] ?? null)
-  const { context, decision } = await policy.assertAllowed(asked, readings).catch((err: unknown) => {
+  let allowed: AllowedConnect
+  try {
+    allowed = await policy.assertAllowed(asked, readings)
+  } catch (err) {
     if (err instanceof ChallengeError) reply.header('proxy-authenticate', err.challenge)
     throw err
-  })
+  }
+  const { context, decision } = allowed
   const upstream = decision === null ? null : await pending.dial(decision, context)
-  if (pending.isClosing() || socket.destroyed) upstream?.destroy()
-  if (pending.isClosing()) throw new FST_PROX_CLOSING()
+  if (pending.isClosing || socket.destroyed) upstream?.destroy()
+  if (pending.isClosing) throw new FST_PROX_CLOSING()
   reply.hijack()
   if (socket.destroyed) {
     log.info(`tunnel to ${context.authority}: the client left before it was open`)
@@ -104,7 +105,7 @@ async function openTunnel ({ raw, log, id }: FastifyRequest, reply: FastifyReply
   const { authority, hostname, port, credentials, remoteAddress } = context
   const target = { hostname, port }
   const authorize = policy.forTunnel(context, decision)
-  pending.tunnel = pending.establish({ id, log, authority, credentials, remoteAddress, target, authorize }, upstream)
+  pending.establish({ id, log, authority, credentials, remoteAddress, target, authorize }, upstream)
   return reply
 }
 

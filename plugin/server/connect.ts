@@ -8,12 +8,15 @@ import type { Http2Request } from '../compat/http2-request'
 import type { Http2Response } from '../compat/http2-response'
 import { redactHost } from '../http/headers'
 import { redactUserinfo } from '../http/target'
+import type { Authority } from '../http/target'
+import { connectionFailed } from '../tunnel/endings'
 import { serveTunnel } from '../tunnel/intercept'
 import type { InterceptOptions } from '../tunnel/intercept'
 import { lingeringClose } from '../tunnel/lingering-close'
+import type { PassDecision } from '../tunnel/pass'
 import type { TunnelRegistry } from '../tunnel/registry'
 import { streamSocket } from '../tunnel/stream-socket'
-import type { Tunnel } from '../tunnel/tunnel'
+import type { Tunnel, TunnelRequest } from '../tunnel/tunnel'
 import type { PendingConnect, RouteConnect } from './connect-route'
 import type { ConnectPolicy } from './policy'
 import type { Dispatch } from './requests'
@@ -28,6 +31,47 @@ export interface ConnectOptions {
   readonly intercept: InterceptOptions
 }
 
+/** Takes a CONNECT from its arrival to the tunnel that it opens, or to the end of its connection. */
+class Connect implements PendingConnect {
+  readonly socket: Socket
+  readonly refusal: Error | null
+  tunnel: Tunnel | null = null
+  readonly #head: Buffer
+  readonly #response: ServerResponse | Http2Response
+  readonly #options: ConnectOptions
+
+  /** @param head what came right behind it */
+  constructor (socket: Socket, head: Buffer, response: ServerResponse | Http2Response, options: ConnectOptions) {
+    this.socket = socket
+    this.refusal = options.registry.track(socket, socket.remoteAddress)
+    this.#head = head
+    this.#response = response
+    this.#options = options
+    socket.on('error', this.#onError)
+  }
+
+  get policy (): ConnectPolicy { return this.#options.policy }
+
+  get isClosing (): boolean { return this.#options.registry.isClosing }
+
+  async dial (decision: PassDecision, target: Authority): Promise<Socket | null> {
+    return await this.#options.intercept.passDialer.dial(decision, target, this.socket)
+  }
+
+  establish (request: TunnelRequest, upstream: Socket | null): void {
+    const { registry, intercept } = this.#options
+    const response = this.#response
+    this.tunnel = registry.open(this.socket, request)
+    if (response instanceof ServerResponse) sendEstablished(response)
+    else response.writeHead(200)
+    serveTunnel(this.tunnel, upstream, this.#head, intercept)
+  }
+
+  readonly #onError = (err: NodeJS.ErrnoException): void => {
+    if (this.tunnel !== null) this.tunnel.ending = connectionFailed(err)
+  }
+}
+
 export class ConnectServer {
   readonly #options: ConnectOptions
   /** HTTP/2 connections to the proxy that tunnels or proxied requests came over. */
@@ -39,23 +83,23 @@ export class ConnectServer {
 
   /** The listener of an HTTP/1.1 server's 'connect' event. */
   readonly onConnect = (raw: IncomingMessage, socket: Socket, head: Buffer): void => {
-    const pending = this.#track(socket, () => sendEstablished(response), head)
     const response = new ServerResponse(raw)
+    const connect = new Connect(socket, head, response, this.#options)
     whenAnswered(socket, () => {
       response.shouldKeepAlive = false
       response.assignSocket(socket)
       response.on('finish', () => {
         response.detachSocket(socket)
-        if (pending.tunnel === null) lingeringClose(socket)
+        if (connect.tunnel === null) lingeringClose(socket)
       })
-      this.#route(raw, raw.url!, response, pending)
+      this.#route(raw, raw.url!, response, connect)
     })
   }
 
   /** Takes a CONNECT stream, which stays open behind the head of its response (RFC 9113 8.5). */
   onConnectStream (raw: Http2Request, response: Http2Response): void {
-    const pending = this.#track(streamSocket(raw), () => { response.writeHead(200) }, NO_BYTES)
-    this.#route(raw, raw.authority, response, pending)
+    const connect = new Connect(streamSocket(raw), NO_BYTES, response, this.#options)
+    this.#route(raw, raw.authority, response, connect)
   }
 
   /** Has `close` end an HTTP/2 connection too, when what is running on it has ended. */
@@ -72,28 +116,9 @@ export class ConnectServer {
     for (const session of this.#sessions) session.close()
   }
 
-  #track (socket: Socket, sendEstablished: () => void, head: Buffer): PendingConnect {
-    const { registry, policy, intercept: options } = this.#options
-    socket.on('error', () => {})
-    return {
-      socket,
-      policy,
-      refusal: registry.track(socket, socket.remoteAddress),
-      isClosing: () => registry.isClosing,
-      dial: async (decision, target) => await options.passDialer.dial(decision, target, socket),
-      establish: (request, upstream): Tunnel => {
-        const tunnel = registry.open(socket, request)
-        sendEstablished()
-        serveTunnel(tunnel, upstream, head, options)
-        return tunnel
-      },
-      tunnel: null
-    }
-  }
-
-  #route (raw: IncomingMessage | Http2Request, target: string, response: object, pending: PendingConnect): void {
+  #route (raw: IncomingMessage | Http2Request, target: string, response: object, connect: Connect): void {
     redactHost(raw)
-    this.#options.route(raw, redactUserinfo(target), pending)
+    this.#options.route(raw, redactUserinfo(target), connect)
     this.#options.dispatch(raw, response)
   }
 }

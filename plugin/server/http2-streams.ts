@@ -9,7 +9,7 @@ import type { StreamArguments } from '../tunnel/http2'
 import type { ProxyRouter } from '../routing/proxy-router'
 import type { ConnectServer } from './connect'
 import type { Dispatch } from './requests'
-import { whenRouted } from './requests'
+import { dispatchRouted } from './requests'
 
 /** Routes the proxied streams of a server, and leaves the others to Node's own listener. */
 export function interceptStreams (
@@ -26,7 +26,7 @@ export function interceptStreams (
     // A stream that was accepted has its session.
     connect.closeLater(stream.session!)
     if (url === null) return connect.onConnectStream(request, response)
-    whenRouted(router.routeAbsolute(request, url), () => dispatch(request, response))
+    dispatchRouted(router.routeAbsolute(request, url), dispatch, request, response)
   })
 }
 

@@ -8,6 +8,8 @@ import { PassDecision } from '../tunnel/pass'
 /** How many further hosts of one tunnel have their decision remembered. */
 const REMEMBERED_MAX = 100
 
+const allowAll = (): void => {}
+
 /** A CONNECT that may be answered. */
 export interface AllowedConnect {
   /** With the credentials that were accepted. */
@@ -26,11 +28,18 @@ export class ConnectPolicy {
   }
 
   /**
-   * Asks whether a CONNECT may be answered.
+   * Asks whether a CONNECT may be answered; answers in the same tick when there is nobody to ask.
    * @param readings of the client's credentials, the likeliest first
-   * @throws the error to answer with
+   * @throws the error to answer with, as the reason of the promise
    */
-  async assertAllowed (context: ConnectContext, readings: readonly ProxyCredentials[]): Promise<AllowedConnect> {
+  assertAllowed (
+    context: ConnectContext, readings: readonly ProxyCredentials[]
+  ): AllowedConnect | Promise<AllowedConnect> {
+    const asks = this.#resolver.requireAuth !== undefined || this.#onConnect !== undefined
+    return asks ? this.#ask(context, readings) : { context, decision: null }
+  }
+
+  async #ask (context: ConnectContext, readings: readonly ProxyCredentials[]): Promise<AllowedConnect> {
     const credentials = await askForCredentials(this.#resolver, context, readings)
     const accepted = { ...context, credentials }
     if (this.#onConnect === undefined) return { context: accepted, decision: null }
@@ -47,7 +56,7 @@ export class ConnectPolicy {
     context: ConnectContext, decision: PassDecision | null
   ): (hostname: string, tunnel: ProxyTunnel) => void | Promise<PassDecision | null> {
     const onConnect = this.#onConnect
-    if (onConnect === undefined) return () => {}
+    if (onConnect === undefined) return allowAll
     const { port } = context
     const decisions = new Map([[context.hostname, decision]])
     return async (hostname, tunnel) => {

@@ -6,7 +6,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { RawRequest } from '../../types/options'
 import { isSilent } from '../compat/silent-logger'
-import { proxyOf } from '../routing/proxy-router'
+import { proxiedRequestOf } from '../routing/proxied-request'
 
 type ChildLoggerFactory = FastifyInstance['childLoggerFactory']
 
@@ -18,10 +18,11 @@ interface Bindings {
 }
 
 function bindingsOf (raw: RawRequest): Bindings | null {
-  const proxy = proxyOf(raw)
-  if (proxy === null) return null
-  const { url, tunnel, username } = proxy
-  return { proxy: { url, ...(tunnel !== null && { tunnel: tunnel.id }), ...(username !== null && { user: username }) } }
+  const proxied = proxiedRequestOf(raw)
+  if (proxied === undefined) return null
+  const { fullUrl: url, context: { tunnel, credentials } } = proxied
+  const user = credentials !== null && { user: credentials.username }
+  return { proxy: { url, ...(tunnel !== null && { tunnel: tunnel.id }), ...user } }
 }
 
 /** Wraps what makes the logger of a request. */

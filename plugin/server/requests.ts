@@ -6,18 +6,22 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { takeOver } from '../compat/listeners'
 import { stripProxyAuthorization } from '../http/headers'
 import { proxiedUrl } from '../http/target'
-import { hasFailed, proxyOf, withheldCredentialsOf } from '../routing/proxy-router'
+import { proxiedRequestOf } from '../routing/proxied-request'
+import type { ProxiedRequest } from '../routing/proxied-request'
+import { hasFailed } from '../routing/proxy-router'
 import type { ProxyRouter } from '../routing/proxy-router'
 import type { RawRequest } from '../../types/options'
-import type { ProxyRequest } from '../../types/request'
+import { limitRefusal } from './connect-route'
 
 /** Has Fastify route a raw request, unless its client has left. */
 export type Dispatch = (raw: RawRequest, response: object) => void
 
-/** Calls `dispatch` when a request has been routed: in the same tick if that took no time. */
-export function whenRouted (routing: void | Promise<void>, dispatch: () => void): void {
-  if (routing === undefined) dispatch()
-  else routing.then(dispatch)
+/** Dispatches a request when it has been routed: in the same tick if that took no time. */
+export function dispatchRouted (
+  routing: void | Promise<void>, dispatch: Dispatch, raw: RawRequest, response: object
+): void {
+  if (routing === undefined) dispatch(raw, response)
+  else routing.then(() => dispatch(raw, response))
 }
 
 /**
@@ -28,7 +32,7 @@ export function interceptRequests (server: EventEmitter, router: ProxyRouter, di
   return takeOver<[IncomingMessage, ServerResponse]>(server, 'request', (inherited) => (raw, response) => {
     const url = proxiedUrl(raw)
     if (url === null) return inherited(raw, response)
-    whenRouted(router.routeAbsolute(raw, url), () => dispatch(raw, response))
+    dispatchRouted(router.routeAbsolute(raw, url), dispatch, raw, response)
   })
 }
 
@@ -40,21 +44,24 @@ export function interceptRequests (server: EventEmitter, router: ProxyRouter, di
 export function interceptRouted (fastify: FastifyInstance, router: ProxyRouter): void {
   fastify.addHook('onRequest', (request, reply, done) => {
     const { raw } = request
-    const proxy = proxyOf(raw)
-    if (proxy !== null) {
-      showOrigin(request, proxy)
-      restoreCredentials(raw)
+    const proxied = proxiedRequestOf(raw)
+    if (proxied !== undefined) {
+      showOrigin(request, proxied)
+      if (proxied.authorization !== undefined) restoreCredentials(raw, proxied.authorization)
       return done()
     }
-    const url = raw.method === 'CONNECT' || hasFailed(raw) ? null : proxiedUrl(raw)
-    if (url === null) return done()
+    // Before the hooks that follow, which may take their time, and after the application's earlier ones.
+    if (raw.method === 'CONNECT') return done(limitRefusal(raw, reply))
+    const url = proxiedUrl(raw)
+    if (url === null || hasFailed(raw)) return done()
     reply.hijack()
-    whenRouted(router.routeAbsolute(raw, url), () => fastify.routing(raw, reply.raw))
+    const dispatch: Dispatch = (raw, response) => fastify.routing(raw as IncomingMessage, response as ServerResponse)
+    dispatchRouted(router.routeAbsolute(raw, url), dispatch, raw, reply.raw)
   })
 
   // After the onRequest hooks, some of which check credentials for the proxy, and before everything else.
   fastify.addHook('preParsing', (request, _reply, _payload, done) => {
-    if (request.raw.headers['proxy-authorization'] !== undefined && proxyOf(request.raw) !== null) {
+    if (request.raw.headers['proxy-authorization'] !== undefined && proxiedRequestOf(request.raw) !== undefined) {
       stripProxyAuthorization(request.raw)
     }
     done()
@@ -65,7 +72,8 @@ export function interceptRouted (fastify: FastifyInstance, router: ProxyRouter):
  * Has `request.protocol` tell how the client asked, where the connection says otherwise: `https:` in absolute-form,
  * say. In a tunnel nobody but the client can have written what `trustProxy` reads, so it counts for nothing there.
  */
-function showOrigin (request: FastifyRequest, { scheme, host, hostname, port, tunnel }: ProxyRequest): void {
+function showOrigin (request: FastifyRequest, { origin, context: { tunnel } }: ProxiedRequest): void {
+  const { scheme, authority: host, hostname, port } = origin
   const { encrypted = false }: { encrypted?: boolean } = request.raw.socket as Partial<TLSSocket>
   if (tunnel !== null && request.ips !== undefined) {
     const { remoteAddress } = tunnel
@@ -81,9 +89,7 @@ function define (request: FastifyRequest, name: string, value: unknown): void {
 }
 
 /** Shows the credentials for the proxy to hooks such as those of @fastify/basic-auth. */
-function restoreCredentials (raw: RawRequest): void {
-  const field = withheldCredentialsOf(raw)
-  if (field === undefined) return
-  raw.headers['proxy-authorization'] = field
-  raw.rawHeaders.push('Proxy-Authorization', field)
+function restoreCredentials (raw: RawRequest, authorization: string): void {
+  raw.headers['proxy-authorization'] = authorization
+  raw.rawHeaders.push('Proxy-Authorization', authorization)
 }

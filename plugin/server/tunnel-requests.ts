@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { RawRequest } from '../../types/options'
 import { FST_PROX_BAD_TARGET, FST_PROX_MISDIRECTED } from '../errors'
 import type { Origin } from '../http/target'
-import { isAbsoluteForm, originOf, parseAbsoluteTarget, parsePath, redactTarget } from '../http/target'
+import { isAbsoluteForm, parseAbsoluteTarget, parsePath, redactTarget } from '../http/target'
 import { asksForWebSocket } from '../http/upgrade'
 import { isHttp2 } from '../http/version'
 import type { ProxyRouter } from '../routing/proxy-router'
@@ -13,7 +13,7 @@ import type { Http2Handlers } from '../tunnel/http2'
 import { closeSession } from '../tunnel/http2'
 import type { TunnelRegistry } from '../tunnel/registry'
 import type { Tunnel } from '../tunnel/tunnel'
-import { whenRouted } from './requests'
+import { dispatchRouted } from './requests'
 import type { Dispatch } from './requests'
 import type { DispatchUpgrade } from './upgrades'
 import { routeUpgrade } from './upgrades'
@@ -43,12 +43,12 @@ export function tunnelHandlers (options: TunnelRequestsOptions): Http1Handlers &
     http1Request (tunnel, raw, response) {
       tunnel.response = response
       if (isLast(tunnel)) response.setHeader('connection', 'close')
-      whenRouted(route(router, tunnel, raw, false), () => dispatch(raw, response))
+      dispatchRouted(route(router, tunnel, raw, false), dispatch, raw, response)
     },
 
     http2Request (tunnel, raw, response) {
       if (isLast(tunnel)) closeSession(raw)
-      whenRouted(route(router, tunnel, raw, false), () => dispatch(raw, response))
+      dispatchRouted(route(router, tunnel, raw, false), dispatch, raw, response)
     },
 
     takesUpgrade: (raw) => dispatchUpgrade !== null && asksForWebSocket(raw),
@@ -57,6 +57,7 @@ export function tunnelHandlers (options: TunnelRequestsOptions): Http1Handlers &
       tunnel.requests++
       tunnel.state = 'upgraded'
       tunnel.watch = null
+      tunnel.probe()
       routeUpgrade(route(router, tunnel, raw, true), raw, socket, head, dispatchUpgrade!)
     },
 
@@ -73,8 +74,8 @@ export function tunnelHandlers (options: TunnelRequestsOptions): Http1Handlers &
  * in absolute-form, which origin servers accept too (RFC 9112 3.2.2).
  */
 function route (router: ProxyRouter, tunnel: Tunnel, raw: RawRequest, upgrade: boolean): void | Promise<void> {
-  const { info, request: { credentials } } = tunnel
-  const origin = tunnel.origin!
+  const { request: { credentials } } = tunnel
+  const [origin, info] = [tunnel.origin!, tunnel.info!]
   const url = raw.url!
   const authority = isHttp2(raw) ? raw.authority : origin.authority
   const ownPath = authority === origin.authority ? parsePath(url) : null
@@ -83,12 +84,12 @@ function route (router: ProxyRouter, tunnel: Tunnel, raw: RawRequest, upgrade: b
   const named = isAbsoluteForm(url) ? url : `${origin.scheme}://${authority}${url === '*' ? '' : url}`
   const target = parseAbsoluteTarget(named)
   if (target === null) return router.routeToErrorHandler(raw, new FST_PROX_BAD_TARGET(redactTarget(named)))
-  const { scheme, hostname, port, path } = target
-  const namedOrigin = originOf(scheme, hostname, port)
+  const { origin: namedOrigin, path } = target
   if (!speaksFor(tunnel, namedOrigin)) {
     return router.routeToErrorHandler(raw, new FST_PROX_MISDIRECTED(namedOrigin.url))
   }
   const go = (): void | Promise<void> => router.routeTunnelled(raw, namedOrigin, path, info, credentials, upgrade)
+  const { hostname } = namedOrigin
   if (hostname === origin.hostname) return go()
   const allowed = tunnel.request.authorize(hostname, info)
   if (allowed === undefined) return go()

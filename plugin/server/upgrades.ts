@@ -8,7 +8,6 @@ import { decideUpgrades, knowsUpgradeCallback, replayWithoutUpgrade } from '../c
 import { proxiedUrl } from '../http/target'
 import { asksForWebSocket } from '../http/upgrade'
 import type { ProxyRouter } from '../routing/proxy-router'
-import { whenRouted } from './requests'
 
 /** Hands an upgrade to the listeners that the server had. */
 export type DispatchUpgrade = (raw: IncomingMessage, socket: Duplex, head: Buffer) => void
@@ -44,5 +43,6 @@ export function routeUpgrade (
   routing: void | Promise<void>, raw: IncomingMessage, socket: Duplex, head: Buffer, dispatch: DispatchUpgrade
 ): void {
   socket.on('error', () => socket.destroy())
-  whenRouted(routing, () => dispatch(raw, socket, head))
+  if (routing === undefined) dispatch(raw, socket, head)
+  else routing.then(() => dispatch(raw, socket, head))
 }

@@ -20,10 +20,10 @@ export interface FirstBytes {
  * @param head what came right behind the CONNECT
  * @param onClientHello called when a ClientHello begins
  */
-export async function readFirstBytes (
+export function readFirstBytes (
   socket: Socket, head: Buffer, onClientHello: () => void
 ): Promise<FirstBytes | null> {
-  return await new Promise((resolve) => {
+  return new Promise((resolve) => {
     let bytes: Buffer | null = null
 
     const finish = (result: FirstBytes | null): void => {

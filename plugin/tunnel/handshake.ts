@@ -26,8 +26,8 @@ export const Alert = {
  * Does the handshake on a socket whose next bytes are a ClientHello. Resolves with the TLS socket, or with why there is
  * none; the caller destroys the socket then.
  */
-export async function handshake (socket: Socket, options: HandshakeOptions): Promise<TLSSocket | HandshakeFailure> {
-  return await new Promise((resolve) => {
+export function handshake (socket: Socket, options: HandshakeOptions): Promise<TLSSocket | HandshakeFailure> {
+  return new Promise((resolve) => {
     const tlsSocket = new TLSSocket(socket, {
       isServer: true,
       secureContext: options.secureContext,

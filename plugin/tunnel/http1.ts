@@ -56,6 +56,7 @@ export class Http1Server implements RequestServer {
     (socket as TunnelSocket)[kTunnel] = tunnel
     tunnel.state = 'http1'
     if (this.#idle > 0) tunnel.watch = new IdleWatch(tunnel, this.#idle)
+    else tunnel.probe()
     writeSingly(socket)
     this.#server.emit('connection', socket)
   }

@@ -50,6 +50,7 @@ export class Http2Sessions implements RequestServer {
 
   serve (socket: Socket, tunnel: Tunnel): void {
     tunnel.state = 'http2'
+    tunnel.probe()
     // Inherited from the socket of the CONNECT, it would keep the session of a client that has gone.
     socket.allowHalfOpen = false
     const settings = { maxConcurrentStreams: MAX_CONCURRENT_STREAMS }

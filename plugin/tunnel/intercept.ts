@@ -22,9 +22,6 @@ import { passThrough, relayBoth } from './relay'
 import type { Tunnel } from './tunnel'
 import { Deadline, PeerWatch } from './watchdog'
 
-/** Delay of the first TCP keep-alive probe to a silent client, in milliseconds. */
-const TCP_KEEP_ALIVE = 60_000
-
 /** ALPN protocol names in wire format (RFC 7301 3.1), in order of preference. */
 const ALPN_HTTP1 = Buffer.from('\x08http/1.1\x08http/1.0', 'latin1')
 const ALPN_H2 = Buffer.concat([Buffer.from('\x02h2', 'latin1'), ALPN_HTTP1])
@@ -58,7 +55,12 @@ const NO_BYTES = Buffer.alloc(0)
 export async function serveTunnel (
   tunnel: Tunnel, upstream: Socket | null, head: Buffer, options: InterceptOptions
 ): Promise<void> {
-  begin(tunnel, upstream !== null)
+  if (tunnelOpened.hasSubscribers) {
+    const message: TunnelOpened = { ...eventOf(tunnel), passed: upstream !== null }
+    tunnelOpened.publish(message)
+  }
+  // The limits of the tunnel hold in place of the connection's.
+  tunnel.socket.setTimeout(0)
   if (upstream === null) await intercept(tunnel, head, options)
   else if (!await passThrough(tunnel, upstream, head, options)) await intercept(tunnel, NO_BYTES, options)
 }
@@ -83,12 +85,12 @@ async function intercept (tunnel: Tunnel, head: Buffer, options: InterceptOption
 
   const servername = readServerName(tunnel, first.servername)
   const hostname = servername ?? request.target.hostname
-  tunnel.info = { ...tunnel.info, servername }
+  tunnel.servername = servername
   let leaf: Leaf
   try {
     // A name that the policy was not asked about yet gets no certificate before it allows it.
     const isNew = hostname !== request.target.hostname
-    const decision = isNew ? await request.authorize(hostname, tunnel.info) : null
+    const decision = isNew ? await request.authorize(hostname, tunnel.describe()) : null
     if (decision) {
       tunnel.watch = null
       tunnel.state = 'passing'
@@ -112,35 +114,25 @@ async function intercept (tunnel: Tunnel, head: Buffer, options: InterceptOption
   noteHandshake(tunnel, secured)
   tunnel.peerWatch = new PeerWatch(tunnel, secured)
   tunnel.origin = originOf('https', hostname, request.target.port)
-  serve(tunnel, secured, tunnel.info.alpn === 'h2' ? http2! : http1)
-}
-
-/** Says that the tunnel is open, and has its own limits hold in place of the connection's. */
-function begin (tunnel: Tunnel, passed: boolean): void {
-  const { socket } = tunnel
-  if (tunnelOpened.hasSubscribers) {
-    const message: TunnelOpened = { ...eventOf(tunnel), passed }
-    tunnelOpened.publish(message)
-  }
-  socket.setKeepAlive(true, TCP_KEEP_ALIVE)
-  socket.setTimeout(0)
-  socket.on('error', (err) => { tunnel.ending = connectionFailed(err) })
+  serve(tunnel, secured, tunnel.alpn === 'h2' ? http2! : http1)
 }
 
 function noteHandshake (tunnel: Tunnel, socket: TLSSocket): void {
-  const tlsVersion = socket.getProtocol()
-  tunnel.info = { ...tunnel.info, alpn: socket.alpnProtocol || null, tlsVersion }
+  tunnel.alpn = socket.alpnProtocol || null
+  tunnel.tlsVersion = socket.getProtocol()
   const resumed = socket.isSessionReused()
   if (tunnelIntercepted.hasSubscribers) {
-    const message: TunnelIntercepted = { ...tunnel.info, resumed }
+    const message: TunnelIntercepted = { ...tunnel.describe(), resumed }
     tunnelIntercepted.publish(message)
   }
-  if (tlsVersion === 'TLSv1.2' && !resumed) tunnel.secured = { at: Date.now(), bytesRead: tunnel.socket.bytesRead }
+  if (tunnel.tlsVersion === 'TLSv1.2' && !resumed) {
+    tunnel.secured = { at: Date.now(), bytesRead: tunnel.socket.bytesRead }
+  }
   socket.on('error', (err) => { tunnel.ending = connectionFailed(err) })
 }
 
 function serve (tunnel: Tunnel, socket: Socket, server: RequestServer): void {
-  Object.freeze(tunnel.info)
+  tunnel.info = tunnel.describe()
   tunnel.innerSocket = socket
   tunnel.watch = null
   server.serve(socket, tunnel)

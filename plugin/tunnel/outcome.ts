@@ -55,7 +55,7 @@ function leftAfterHandshake ({ secured, ending, requests, socket }: Tunnel): boo
     socket.bytesRead - secured.bytesRead <= CLOSE_NOTIFY_LENGTH && Date.now() - secured.at < PROMPT
 }
 
-export function eventOf ({ info: { id, authority, remoteAddress } }: Tunnel): TunnelEvent {
+export function eventOf ({ request: { id, authority, remoteAddress } }: Tunnel): TunnelEvent {
   return { id, authority, remoteAddress }
 }
 
@@ -75,21 +75,21 @@ export class OutcomeReporter {
   /** Publishes that a handshake failed, and returns the end of its tunnel. */
   handshakeFailed (tunnel: Tunnel, failure: HandshakeFailure): TunnelEnd {
     const { code, refused, reason } = failure
-    const { info, request } = tunnel
+    const { servername, request } = tunnel
     const { name, fingerprint256 } = this.#ca
-    const host = info.servername ?? request.target.hostname
+    const host = servername ?? request.target.hostname
     const advice = refused
       ? `add its certificate to what the client trusts, or have onConnect answer pass() for ${host}`
       : null
     if (handshakeFailed.hasSubscribers) {
-      const message: HandshakeFailed = { ...eventOf(tunnel), servername: info.servername, code, refused, advice }
+      const message: HandshakeFailed = { ...eventOf(tunnel), servername, code, refused, advice }
       handshakeFailed.publish(message)
     }
     if (advice === null) return { code, reason, level: 'info' }
     return {
       code,
       reason: `${reason} '${name}': ${advice}`,
-      level: this.#isFirstRefusal(`${info.remoteAddress} ${host}`) ? 'warn' : 'debug',
+      level: this.#isFirstRefusal(`${request.remoteAddress} ${host}`) ? 'warn' : 'debug',
       detail: { fingerprint256 }
     }
   }

@@ -26,8 +26,8 @@ export interface RegistryOptions {
 export class TunnelRegistry {
   readonly #options: RegistryOptions
   readonly #open = new Set<Tunnel>()
-  /** Of every CONNECT, from its arrival to its end, whether it became a tunnel or not; and those to passed hosts. */
-  readonly #sockets = new Set<Socket>()
+  /** Of every CONNECT, from its arrival to its end, with the tunnel that it became; and those to passed hosts. */
+  readonly #sockets = new Map<Socket, Tunnel | null>()
   readonly #counts = new ClientCounts()
   readonly #watchdog: Watchdog
   #onEmpty: (() => void) | null = null
@@ -54,32 +54,39 @@ export class TunnelRegistry {
     const refusal = isFull || this.#counts.of(client) >= tunnelsPerClient
       ? new FST_PROX_TOO_MANY_TUNNELS(isFull ? tunnels : tunnelsPerClient)
       : null
+    this.#sockets.set(socket, null)
     if (refusal === null) this.#counts.add(client)
-    if (refusal === null) socket.on('close', () => this.#counts.remove(client))
-    this.keep(socket)
+    socket.on('close', () => {
+      if (refusal === null) this.#counts.remove(client)
+      this.#forget(socket)
+    })
     return refusal
   }
 
   /** Sees to it that a socket does not outlive the proxy. */
   keep (socket: Socket): void {
-    this.#sockets.add(socket)
-    socket.on('close', () => {
-      this.#sockets.delete(socket)
-      if (this.#sockets.size === 0) this.#onEmpty?.()
-    })
+    this.#sockets.set(socket, null)
+    socket.on('close', () => this.#forget(socket))
   }
 
   /** Opens a tunnel on a tracked socket; its end is reported when the socket closes. */
   open (socket: Socket, request: TunnelRequest): Tunnel {
     const tunnel = new Tunnel(socket, request)
+    this.#sockets.set(socket, tunnel)
     this.#open.add(tunnel)
     this.#watchdog.start()
-    socket.on('close', () => {
+    return tunnel
+  }
+
+  #forget (socket: Socket): void {
+    const tunnel = this.#sockets.get(socket)!
+    this.#sockets.delete(socket)
+    if (tunnel !== null) {
       this.#options.reporter.closed(tunnel)
       this.#open.delete(tunnel)
       if (this.#open.size === 0) this.#watchdog.stop()
-    })
-    return tunnel
+    }
+    if (this.#sockets.size === 0) this.#onEmpty?.()
   }
 
   /** Ends idle tunnels at once, busy ones after their response, and what is left after the grace period. */
@@ -90,7 +97,7 @@ export class TunnelRegistry {
     const poll = setInterval(this.#closeIdle, CLOSING_POLL)
     const grace = setTimeout(() => {
       for (const tunnel of this.#open) tunnel.destroy(PROXY_CLOSED)
-      for (const socket of this.#sockets) socket.destroy()
+      for (const socket of this.#sockets.keys()) socket.destroy()
     }, this.#options.timeouts.close)
     this.#closeIdle()
     await empty

@@ -30,7 +30,7 @@ export async function passThrough (
   const first = await readFirstBytes(socket, head, () => {})
   if (first?.protocol === 'tls') {
     const servername = readServerName(tunnel, first.servername)
-    tunnel.info = { ...tunnel.info, servername }
+    tunnel.servername = servername
     try {
       if (!await mayPass(tunnel, upstream, servername ?? request.target.hostname)) {
         relay.leave()
@@ -50,9 +50,10 @@ export async function passThrough (
  * intercepted.
  * @throws the error of the policy, and FST_PROX_CONNECT_REFUSED when the host has spoken and interception is too late
  */
-async function mayPass ({ socket, request, info }: Tunnel, upstream: Socket, hostname: string): Promise<boolean> {
+async function mayPass (tunnel: Tunnel, upstream: Socket, hostname: string): Promise<boolean> {
+  const { socket, request } = tunnel
   if (hostname === request.target.hostname) return true
-  const decision = await request.authorize(hostname, info) ?? null
+  const decision = await request.authorize(hostname, tunnel.describe()) ?? null
   if (decision !== null || socket.destroyed) return true
   if (upstream.bytesRead === 0) return false
   throw new FST_PROX_CONNECT_REFUSED(`${hostname}:${request.target.port}`)
@@ -76,6 +77,7 @@ class Relay {
     this.#idle = idle
     tunnel.state = 'passing'
     tunnel.passed = true
+    tunnel.probe()
     tunnel.watch = new PassWatch(tunnel, idle)
     // Each side may go on when the other has ended its own.
     tunnel.socket.allowHalfOpen = true

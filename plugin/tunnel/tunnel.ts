@@ -39,6 +39,9 @@ export interface TunnelRequest {
   readonly authorize: (hostname: string, tunnel: ProxyTunnel) => void | Promise<PassDecision | null>
 }
 
+/** Delay of the first TCP keep-alive probe to a silent client, in milliseconds. */
+const TCP_KEEP_ALIVE = 60_000
+
 /** A limit of time of one tunnel. */
 export interface Watch {
   /**
@@ -53,8 +56,13 @@ export class Tunnel {
   readonly request: TunnelRequest
   readonly openedAt = Date.now()
   state: TunnelState = 'opening'
-  /** What `request.proxy.tunnel` holds; complete and frozen when the first request comes. */
-  info: ProxyTunnel
+  /** The TLS server name that the client sent, if it is a host name. */
+  servername: string | null = null
+  /** What ALPN chose. */
+  alpn: string | null = null
+  tlsVersion: string | null = null
+  /** What `request.proxy.tunnel` holds; `null` until requests are served. */
+  info: ProxyTunnel | null = null
   /** The certificate that the client was shown; `null` in a plain tunnel. */
   leaf: Leaf | null = null
   /** The part of the URL that requests share; `null` until requests are served. */
@@ -78,8 +86,17 @@ export class Tunnel {
   constructor (socket: Socket, request: TunnelRequest) {
     this.socket = socket
     this.request = request
-    const { id, authority, remoteAddress } = request
-    this.info = { id, authority, servername: null, alpn: null, tlsVersion: null, remoteAddress }
+  }
+
+  /** What is known of the tunnel by now, for hooks and requests. */
+  describe (): ProxyTunnel {
+    const { request: { id, authority, remoteAddress }, servername, alpn, tlsVersion } = this
+    return Object.freeze({ id, authority, servername, alpn, tlsVersion, remoteAddress })
+  }
+
+  /** Has the system find out whether a client that is silent is still there. */
+  probe (): void {
+    this.socket.setKeepAlive(true, TCP_KEEP_ALIVE)
   }
 
   /** Ends the tunnel at once. */
