@@ -37,7 +37,8 @@ class Connect implements PendingConnect {
   readonly refusal: Error | null
   tunnel: Tunnel | null = null
   readonly #head: Buffer
-  readonly #response: ServerResponse | Http2Response
+  /** `null`: the tunnel is open. The socket lives on with this, in the old generation of V8's heap. */
+  #response: ServerResponse | Http2Response | null
   readonly #options: ConnectOptions
 
   /** @param head what came right behind it */
@@ -60,7 +61,8 @@ class Connect implements PendingConnect {
 
   establish (request: TunnelRequest, upstream: Socket | null): void {
     const { registry, intercept } = this.#options
-    const response = this.#response
+    const response = this.#response!
+    this.#response = null
     this.tunnel = registry.open(this.socket, request)
     if (response instanceof ServerResponse) sendEstablished(response)
     else response.writeHead(200)

@@ -84,6 +84,7 @@ export class TunnelRegistry {
     if (tunnel !== null) {
       this.#options.reporter.closed(tunnel)
       this.#open.delete(tunnel)
+      tunnel.release()
       if (this.#open.size === 0) this.#watchdog.stop()
     }
     if (this.#sockets.size === 0) this.#onEmpty?.()
