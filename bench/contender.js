@@ -48,6 +48,9 @@ export class Contender {
   /** Bytes, after a garbage collection. */
   async memory () { return await this.#ask('memory') }
 
+  /** Bytes, as they are. */
+  async rss () { return await this.#ask('rss') }
+
   /** Puts the process into the state that full garbage collections leave behind. */
   async age () { return await this.#ask('age') }
 

@@ -15,7 +15,7 @@ export function table (workload, rows) {
   const columns = workload.columns ?? CPU_COLUMNS
   const head = ['', ...columns.map(([title]) => title)]
   const cells = rows.map((row) => row.failure === undefined
-    ? [row.label, ...columns.map(([, value]) => value(row))]
+    ? [row.label, ...columns.map(([, value]) => value(row, rows))]
     : [row.label, ...columns.map((_, i) => i === 0 ? `- (${row.failure.split('\n')[0]})` : '-')])
   const widths = head.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i].length), 3))
   const pad = (cell, i) => i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])

@@ -6,8 +6,8 @@ import { machine, machineText, table } from './report.js'
 import { workloads } from './workloads/index.js'
 
 /** What `measure` takes; and in how many processes of a contender memory is measured. */
-const FULL = { rounds: 40, block: 150, warmUp: 1_500, warmUpMax: 20_000, processes: 3 }
-const QUICK = { rounds: 3, block: 150, warmUp: 300, warmUpMax: 1_000, processes: 1 }
+const FULL = { rounds: 24, copies: 2, block: 150, warmUp: 1_500, warmUpMax: 20_000, processes: 3 }
+const QUICK = { rounds: 3, copies: 1, block: 150, warmUp: 300, warmUpMax: 1_000, processes: 1 }
 
 const RESULTS = new URL('results/', import.meta.url)
 const RECORD = new URL('RESULTS.md', import.meta.url)

@@ -7,7 +7,7 @@ import { addRoutes, answer } from './app.js'
 export async function start ({ https, websockets, tunnels }) {
   const app = Fastify()
   const ca = await fastifyProx.CertificateAuthority.load({ store: new Map() })
-  const limits = tunnels === undefined ? {} : { tunnelsPerClient: tunnels }
+  const limits = tunnels === undefined ? {} : { tunnels, tunnelsPerClient: tunnels }
   await app.register(fastifyProx, { resolver: '/prefix/', ca, limits })
   const scheme = https ? 'https' : 'http'
   await addRoutes(app, '/prefix/', `/prefix/${scheme}:://${HOST}`, websockets)

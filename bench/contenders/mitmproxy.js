@@ -4,11 +4,12 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { cpuOf } from '../cpu.js'
 import { BODY, CONTENT_TYPE } from '../payload.js'
 
 const ADDON = `
@@ -40,13 +41,6 @@ export async function start ({ http2 }) {
       if (err.code !== 'ENOENT' && err.code !== 'ECONNREFUSED') throw err
     }
   }
-}
-
-/** CPU time of all threads of a process, in microseconds (proc(5): the scheduler counts nanoseconds). */
-function cpuOf (pid) {
-  return readdirSync(`/proc/${pid}/task`)
-    .map((thread) => Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1000)
-    .reduce((sum, time) => sum + time)
 }
 
 /** mitmdump does not tell which port it got. */

@@ -30,6 +30,9 @@ const answers = {
     }
   },
 
+  /** Bytes, with what waits for a garbage collection. */
+  rss: () => process.memoryUsage.rss(),
+
   /**
    * Makes the process as old as one that has served for long. After some full collections `process.nextTick` is five
    * times slower for good (Node 20, with nothing but Node); a contender that came to it by chance would be the loser.

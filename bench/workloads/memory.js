@@ -5,12 +5,18 @@ import { openTls } from '../client/connect.js'
 import * as http1 from '../client/http1.js'
 import { Contender } from '../contender.js'
 import { median } from '../statistics.js'
+import { keepAlive } from './requests.js'
+import { newTunnels } from './tunnels.js'
 
 const TUNNELS = 1_000
 /** Tunnels that stand already: they fill what the process had free, which differs from contender to contender. */
 const EARLIER = 1_000
 const AT_A_TIME = 10
 const KIB = 1024
+
+/** What goes before the memory of a process is looked at, and how many milliseconds of requests. */
+const TUNNELS_BEFORE = 6_000
+const REQUESTS_BEFORE = 3_000
 
 const CONTENDERS = ['fastify', 'fastify-prox', 'mockttp', 'http-mitm-proxy']
 
@@ -78,5 +84,40 @@ export const memory = {
           heap: middle(label, 'heap'),
           rounds: series.get(label)
         })
+  }
+}
+
+/** Bytes that a process holds after tunnels and requests, without a garbage collection of ours. */
+async function work (module, execArgv) {
+  const contender = await Contender.start(module, { https: true }, execArgv)
+  try {
+    for (let count = 0; count < TUNNELS_BEFORE;) count += await newTunnels.run(contender, performance.now() + 200)
+    const sockets = await keepAlive.prepare(contender)
+    await keepAlive.run(sockets, performance.now() + REQUESTS_BEFORE)
+    await keepAlive.dispose(sockets)
+    return await contender.rss()
+  } finally {
+    await contender.stop()
+  }
+}
+
+export const processMemory = {
+  name: 'process-memory',
+  group: 'memory',
+  title: `Memory of the process after ${TUNNELS_BEFORE} tunnels and ${REQUESTS_BEFORE / 1000} s of requests`,
+  goal: 1.08,
+  columns: [
+    ['RSS, MB', ({ rss }) => rss.toFixed(0)],
+    ['ratio', ({ ratio }) => ratio.toFixed(2)]
+  ],
+  async measure ({ processes, execArgv }) {
+    const rows = []
+    for (const label of CONTENDERS) {
+      const sizes = []
+      for (let i = 0; i < processes; i++) sizes.push(await work(label, execArgv))
+      const rss = median(sizes) / 2 ** 20
+      rows.push({ label, rss, ratio: rss / (rows[0]?.rss ?? rss), rounds: sizes })
+    }
+    return rows
   }
 }

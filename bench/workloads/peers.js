@@ -5,5 +5,8 @@ const hasMitmproxy = spawnSync('mitmdump', ['--version'], { stdio: 'ignore' }).s
 
 export const ALL = ['fastify', 'fastify-prox', 'mockttp', 'http-mitm-proxy', ...(hasMitmproxy ? ['mitmproxy'] : [])]
 
+/** With the least that a tunnel can cost. */
+export const TUNNELLED = [ALL[0], { module: 'fastify-connect', label: 'CONNECT and TLS alone' }, ...ALL.slice(1)]
+
 /** What a table says of the peers that are not installed. */
 export const ABSENT = hasMitmproxy ? {} : { mitmproxy: 'is not installed; Debian: mitmproxy' }

@@ -1,0 +1,92 @@
+/** What more processes bring, and what tunnels that stand open cost the others. */
+import { openTls } from '../client/connect.js'
+import { Contender } from '../contender.js'
+import { median } from '../statistics.js'
+import { keepAlive } from './requests.js'
+import { newTunnels } from './tunnels.js'
+
+const PROCESSES = [1, 2]
+const OPEN = [100, 1_000, 10_000]
+/** Tunnels that are being opened at a time, to have so many. */
+const AT_A_TIME = 16
+
+/** Runs a workload in turns; CPU time in microseconds per unit, and units per second, of the middle turn. */
+async function turns (workload, contender, { rounds, block, warmUp }) {
+  const state = await workload.prepare(contender, {})
+  await workload.run(state, performance.now() + 2 * warmUp)
+  const cpu = []
+  const perSecond = []
+  for (let round = 0; round < rounds / 2; round++) {
+    const before = await contender.cpu()
+    const begin = performance.now()
+    const units = await workload.run(state, begin + 2 * block)
+    perSecond.push(units / ((performance.now() - begin) / 1000))
+    cpu.push((await contender.cpu() - before) / units)
+  }
+  await workload.dispose(state)
+  return { cpu: median(cpu), perSecond: median(perSecond) }
+}
+
+export const scaleProcesses = {
+  name: 'scale-processes',
+  group: 'scale',
+  title: 'One process and two (node:cluster), the client on the same two cores',
+  columns: [
+    ['requests a second', ({ requests }) => requests.perSecond.toFixed(0)],
+    ['CPU, µs a request', ({ requests }) => requests.cpu.toFixed(1)],
+    ['new tunnels a second', ({ tunnels }) => tunnels.perSecond.toFixed(0)],
+    ['CPU, µs a tunnel', ({ tunnels }) => tunnels.cpu.toFixed(0)]
+  ],
+  async measure (effort) {
+    const rows = []
+    for (const workers of PROCESSES) {
+      const contender = await Contender.start('fastify-prox-cluster', { workers }, effort.execArgv)
+      try {
+        const requests = await turns(keepAlive, contender, effort)
+        rows.push({ label: String(workers), requests, tunnels: await turns(newTunnels, contender, effort) })
+      } finally {
+        await contender.stop()
+      }
+    }
+    return rows
+  }
+}
+
+async function openMore (contender, sockets, count) {
+  await Promise.all(Array.from({ length: AT_A_TIME }, async () => {
+    while (sockets.length < count) sockets.push(await openTls(contender))
+  }))
+}
+
+export const scaleTunnels = {
+  name: 'scale-tunnels',
+  group: 'scale',
+  title: 'With so many idle tunnels open',
+  columns: [
+    ['CPU, µs a new tunnel', ({ tunnels }) => tunnels.cpu.toFixed(0)],
+    ['ratio', ({ tunnels }, [first]) => (tunnels.cpu / first.tunnels.cpu).toFixed(2)],
+    ['CPU, µs a request', ({ requests }) => requests.cpu.toFixed(1)],
+    ['ratio', ({ requests }, [first]) => (requests.cpu / first.requests.cpu).toFixed(2)],
+    ['RSS, MB', ({ rss }) => rss.toFixed(0)]
+  ],
+  async measure (effort) {
+    const contender = await Contender.start('fastify-prox', { https: true, tunnels: 2 * OPEN.at(-1) }, effort.execArgv)
+    const sockets = []
+    const rows = []
+    try {
+      // V8 is done with the code before the first row.
+      await newTunnels.run(contender, performance.now() + 8 * effort.warmUp)
+      for (const count of OPEN) {
+        await openMore(contender, sockets, count)
+        const tunnels = await turns(newTunnels, contender, effort)
+        const requests = await turns(keepAlive, contender, effort)
+        if (sockets.some(({ destroyed }) => destroyed)) throw new Error('idle tunnels have ended')
+        rows.push({ label: count.toLocaleString('en'), tunnels, requests, rss: await contender.rss() / 2 ** 20 })
+      }
+      return rows
+    } finally {
+      for (const socket of sockets) socket.destroy()
+      await contender.stop()
+    }
+  }
+}
