@@ -4,13 +4,13 @@
  * is no circle.
  */
 
-const BOTTOM = ['types/', 'plugin/errors.ts', 'plugin/option-rules.ts']
+const BOTTOM = ['types/', 'plugin/errors/', 'plugin/option-rules.ts']
 
 /** For each folder or file, what it may import besides itself. */
 const ARROWS = {
   'types/': [],
-  'plugin/errors.ts': ['types/'],
-  'plugin/option-rules.ts': ['types/', 'plugin/errors.ts'],
+  'plugin/errors/': ['types/'],
+  'plugin/option-rules.ts': ['types/', 'plugin/errors/'],
   // Lists of addresses, here and in the server.
   'plugin/options.ts': [...BOTTOM, 'net/address-list.ts', 'plugin/compat/', 'plugin/routing/', 'plugin/ca/'],
   'plugin/http/': BOTTOM,
@@ -28,10 +28,10 @@ const ARROWS = {
   'plugin/': ['types/', 'net/'],
   'cli/': ['types/', 'plugin/', 'forward/', 'har/', 'warc/'],
   // Entry points of their own, on the public API alone.
-  'forward/': ['types/', 'net/', 'plugin/errors.ts', 'plugin/index.ts'],
-  'net/': ['types/', 'plugin/errors.ts'],
-  'har/': ['types/', 'net/', 'plugin/errors.ts', 'plugin/option-rules.ts', 'plugin/index.ts'],
-  'warc/': ['types/', 'net/', 'plugin/errors.ts', 'plugin/option-rules.ts', 'plugin/index.ts']
+  'forward/': ['types/', 'net/', 'plugin/errors/', 'plugin/index.ts'],
+  'net/': ['types/', 'plugin/errors/'],
+  'har/': ['types/', 'net/', 'plugin/errors/', 'plugin/option-rules.ts', 'plugin/index.ts'],
+  'warc/': ['types/', 'net/', 'plugin/errors/', 'plugin/option-rules.ts', 'plugin/index.ts']
 }
 
 /** Packages and modules of Node that a folder does not know. */
