@@ -47,23 +47,56 @@ export function respond (
   reply.send(body)
 }
 
-/** Writes fields as the host spelt them; Fastify has them in lower case. */
+/** How the fields of a response are spelt, and what writes them. */
+interface Spelling {
+  readonly names: ReadonlyMap<string, string>
+  readonly http2: boolean
+  readonly setHeader: SetHeader
+  readonly writeHead: WriteHead
+}
+
+type SetHeader = (name: string, value: number | string | string[]) => object
+type WriteHead = (statusCode: number, headers?: Record<string, string>, ...rest: unknown[]) => object
+
+const kSpelling = Symbol('fastify-prox.spelling')
+
+/** A response, as far as its head is concerned. */
+interface SpeltResponse {
+  statusCode: number
+  setHeader: SetHeader
+  writeHead: WriteHead
+  [kSpelling]: Spelling
+}
+
+/**
+ * Writes fields as the host spelt them; Fastify has them in lower case. The methods are the same for all responses: V8
+ * keeps a function that was made for one, with all that it refers to, until it collects the old space (Node 26).
+ */
 function spell (raw: RawResponse, names: ReadonlyMap<string, string>, bodiless: boolean): void {
-  const { setHeader, writeHead } = raw as ServerResponse
   const http2 = isHttp2(raw)
   if (http2 && !bodiless) return
-  const response = raw as ServerResponse
-  response.setHeader = (name, value) => {
-    return setHeader.call(raw, http2 ? name : names.get(name) ?? name, value) as ServerResponse
-  }
-  response.writeHead = ((statusCode: number, headers?: Record<string, string>, ...rest: unknown[]) => {
-    // Node calls it too, for a head that nobody has written, without fields.
-    if (headers === undefined || rest.length > 0) return writeHead.call(raw, statusCode, headers, ...rest as [])
-    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
-    response.statusCode = statusCode
-    // A head that ends its stream is sent with end(): "trailers only" of gRPC.
-    return http2 ? response : writeHead.call(raw, statusCode)
-  }) as ServerResponse['writeHead']
+  const response = raw as unknown as SpeltResponse
+  const { setHeader, writeHead } = response
+  response[kSpelling] = { names, http2, setHeader, writeHead }
+  response.setHeader = setSpeltHeader
+  response.writeHead = writeSpeltHead
+}
+
+function setSpeltHeader (this: SpeltResponse, name: string, value: number | string | string[]): object {
+  const { names, http2, setHeader } = this[kSpelling]
+  return setHeader.call(this, http2 ? name : names.get(name) ?? name, value)
+}
+
+function writeSpeltHead (
+  this: SpeltResponse, statusCode: number, headers?: Record<string, string>, ...rest: unknown[]
+): object {
+  const { http2, writeHead } = this[kSpelling]
+  // Node calls it too, for a head that nobody has written, without fields.
+  if (headers === undefined || rest.length > 0) return writeHead.call(this, statusCode, headers, ...rest)
+  for (const [name, value] of Object.entries(headers)) this.setHeader(name, value)
+  this.statusCode = statusCode
+  // A head that ends its stream is sent with end(): "trailers only" of gRPC.
+  return http2 ? this : writeHead.call(this, statusCode)
 }
 
 function flushHead (raw: ServerResponse): void {
