@@ -6,7 +6,7 @@ import { median, quantile } from './statistics.js'
  * @param {object} workload
  * @param {object} effort
  * @param {number} effort.rounds
- * @param {number} effort.copies processes of Fastify and of the plugin: which code V8 has made of them is a matter of luck
+ * @param {number} effort.copies processes of Fastify and of the plugin: what V8 makes of their code is a matter of luck
  * @param {number} effort.block milliseconds of a contender's turn
  * @param {number} effort.warmUp milliseconds, at least
  * @param {number} effort.warmUpMax milliseconds, for workloads that say how many units it takes

@@ -1,6 +1,6 @@
 /**
- * The least that a proxy of Fastify's routes can do: CONNECT is answered and TLS ended, always with one certificate, and
- * the requests are given to Fastify as they are. No hooks, no limits, no logs.
+ * The least that a proxy of Fastify's routes can do: CONNECT is answered and TLS ended, always with one certificate,
+ * and the requests are given to Fastify as they are. No hooks, no limits, no logs.
  */
 import { createServer } from 'node:http'
 import { createSecureContext, TLSSocket } from 'node:tls'

@@ -5,6 +5,7 @@ import { openTls } from '../client/connect.js'
 import * as http1 from '../client/http1.js'
 import { Contender } from '../contender.js'
 import { median } from '../statistics.js'
+import { TUNNELLED } from './peers.js'
 import { keepAlive } from './requests.js'
 import { newTunnels } from './tunnels.js'
 
@@ -112,9 +113,10 @@ export const processMemory = {
   ],
   async measure ({ processes, execArgv }) {
     const rows = []
-    for (const label of CONTENDERS) {
+    for (const entry of TUNNELLED.slice(0, CONTENDERS.length + 1)) {
+      const { module, label } = typeof entry === 'string' ? { module: entry, label: entry } : entry
       const sizes = []
-      for (let i = 0; i < processes; i++) sizes.push(await work(label, execArgv))
+      for (let i = 0; i < processes; i++) sizes.push(await work(module, execArgv))
       const rss = median(sizes) / 2 ** 20
       rows.push({ label, rss, ratio: rss / (rows[0]?.rss ?? rss), rounds: sizes })
     }

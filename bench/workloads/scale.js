@@ -1,4 +1,4 @@
-/** What more processes bring, and what tunnels that stand open cost the others. */
+/** What more processes bring, and what connections that stand open cost the others. */
 import { openTls } from '../client/connect.js'
 import { Contender } from '../contender.js'
 import { median } from '../statistics.js'
@@ -58,35 +58,45 @@ async function openMore (contender, sockets, count) {
   }))
 }
 
+const ratioOf = (part) => (row, rows) => {
+  const first = rows.find(({ module }) => module === row.module)
+  return (row[part].cpu / first[part].cpu).toFixed(2)
+}
+
 export const scaleTunnels = {
   name: 'scale-tunnels',
   group: 'scale',
-  title: 'With so many idle tunnels open',
+  title: 'With so many idle connections or tunnels open',
   columns: [
-    ['CPU, µs a new tunnel', ({ tunnels }) => tunnels.cpu.toFixed(0)],
-    ['ratio', ({ tunnels }, [first]) => (tunnels.cpu / first.tunnels.cpu).toFixed(2)],
+    ['CPU, µs a new one', ({ tunnels }) => tunnels.cpu.toFixed(0)],
+    ['ratio', ratioOf('tunnels')],
     ['CPU, µs a request', ({ requests }) => requests.cpu.toFixed(1)],
-    ['ratio', ({ requests }, [first]) => (requests.cpu / first.requests.cpu).toFixed(2)],
+    ['ratio', ratioOf('requests')],
     ['RSS, MB', ({ rss }) => rss.toFixed(0)]
   ],
   async measure (effort) {
-    const contender = await Contender.start('fastify-prox', { https: true, tunnels: 2 * OPEN.at(-1) }, effort.execArgv)
-    const sockets = []
-    const rows = []
-    try {
-      // V8 is done with the code before the first row.
-      await newTunnels.run(contender, performance.now() + 8 * effort.warmUp)
-      for (const count of OPEN) {
-        await openMore(contender, sockets, count)
-        const tunnels = await turns(newTunnels, contender, effort)
-        const requests = await turns(keepAlive, contender, effort)
-        if (sockets.some(({ destroyed }) => destroyed)) throw new Error('idle tunnels have ended')
-        rows.push({ label: count.toLocaleString('en'), tunnels, requests, rss: await contender.rss() / 2 ** 20 })
-      }
-      return rows
-    } finally {
-      for (const socket of sockets) socket.destroy()
-      await contender.stop()
+    return [...await withOpen('fastify', effort), ...await withOpen('fastify-prox', effort)]
+  }
+}
+
+async function withOpen (module, effort) {
+  const contender = await Contender.start(module, { https: true, tunnels: 2 * OPEN.at(-1) }, effort.execArgv)
+  const sockets = []
+  const rows = []
+  try {
+    // V8 is done with the code before the first row.
+    await newTunnels.run(contender, performance.now() + 8 * effort.warmUp)
+    for (const count of OPEN) {
+      await openMore(contender, sockets, count)
+      const tunnels = await turns(newTunnels, contender, effort)
+      const requests = await turns(keepAlive, contender, effort)
+      if (sockets.some(({ destroyed }) => destroyed)) throw new Error('idle connections have ended')
+      const rss = await contender.rss() / 2 ** 20
+      rows.push({ module, label: `${module}, ${count.toLocaleString('en')}`, tunnels, requests, rss })
     }
+    return rows
+  } finally {
+    for (const socket of sockets) socket.destroy()
+    await contender.stop()
   }
 }
