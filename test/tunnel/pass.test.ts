@@ -344,10 +344,13 @@ t.test('a host that still reads is waited for when the client has gone, as long 
     socket.end()
   })
   const relayed = async (idle: number): Promise<{ client: Duplex, upstream: net.Socket, host: net.Socket }> => {
-    const client = new Duplex({ read () {}, write: (_chunk, _encoding, callback) => callback() })
+    const client = Object.assign(new Duplex({ read () {}, write: (_chunk, _encoding, callback) => callback() }), {
+      setKeepAlive () {}
+    })
     const upstream = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
     await until(() => hosts.length === 1)
-    relayBoth(new Tunnel(client as net.Socket, {} as never), upstream, { timeouts: { passIdle: idle } } as never)
+    const tunnel = new Tunnel(client as unknown as net.Socket, {} as never)
+    relayBoth(tunnel, upstream, { timeouts: { passIdle: idle } } as never)
     client.push(content)
     client.push(null)
     await once(client, 'close')
