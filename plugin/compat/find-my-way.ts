@@ -4,7 +4,9 @@
  * Relied on:
  * - `lookup` derives the constraints, hands them with the request's method and URL to `this.find`, and what that
  *   returns to `this.callHandler`. Nothing else reads the URL.
+ * - The constraints of a lookup are an object of that lookup alone, and `undefined` in it is as good as absent.
  * - `hasRoute` asks `this.findRoute`.
+ * - Fastify 5.0 calls the `lookup` of the class, whatever stands in its place later: a `find` is asked by all versions.
  * - `compile`, where there is one, puts faster versions of `find` and `lookup` on the router itself.
  * - `_opts` are the options of the constructor; a router works with the `constrainer` of another; `_rebuild(routes)`
  *   adds its routes anew, which makes them heed constraint strategies that were added since.
@@ -41,8 +43,6 @@ export interface Router {
   _rebuild (routes: readonly unknown[]): void
 }
 
-export type Lookup = Router['lookup']
-
 /** What finds a route, whatever `compile` has put in its place. */
 export type Replaceable = 'find' | 'lookup'
 
@@ -67,11 +67,9 @@ export function replaceMethod<Name extends Replaceable> (
   Object.defineProperty(router, name, { get: () => replacement, set: (method) => { original.method = method } })
 }
 
-/** A lookup in a router that goes by another `find` than its own, whatever `compile` has put in its place. */
-export function lookupBy (router: Router, find: Router['find']): Lookup {
-  const finder: Router = Object.create(router, { find: { value: find } })
-  const { lookup } = Object.getPrototypeOf(router) as Router
-  return (raw, response, context, done) => lookup.call(finder, raw, response, context, done)
+/** The `lookup` that goes by `find`, whatever `compile` has put in its place. */
+export function lookupByFind (router: Router): Router['lookup'] {
+  return (Object.getPrototypeOf(router) as Router).lookup
 }
 
 /**
@@ -83,14 +81,15 @@ export function findDifference (like: Router): string | null {
   const seen: unknown[] = []
   const [raw, response, store] = [{ method: 'GET', url: '/a?b', headers: {} }, {}, {}]
   router.on('GET', '/*', {}, () => {}, store)
-  const lookup = lookupBy(router, (method, path, constraints) => {
+  const plainFind = router.find
+  router.find = (method, path, constraints) => {
     seen.push(method, path)
     return {
-      ...router.find(method, path, constraints)!,
+      ...plainFind.call(router, method, path, constraints)!,
       handler: (...args) => { seen.push(args[0], args[1], args[3]) }
     }
-  })
-  lookup(raw, response)
+  }
+  lookupByFind(router).call(router, raw, response)
   const known = ['GET', '/a?b', raw, response, store]
   return known.every((value, n) => seen[n] === value) ? null : 'lookup does not go by find'
 }

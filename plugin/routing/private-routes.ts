@@ -6,14 +6,14 @@
  *
  * Fastify adds each route itself, with all that belongs to it; what differs is the table that it ends in. And Fastify
  * looks each request up itself; what differs is where a request that belongs to a private section is found. The
- * constraint `proxyHost` tells the one, a property of the request the other.
+ * constraint `proxyHost` tells the one and the other.
  */
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { RawRequest } from '../../types/options'
 import { routersOf, unsupported } from '../compat/fastify-routers'
 import type { Routers } from '../compat/fastify-routers'
-import { emptyCopyOf, lookupBy, replaceMethod } from '../compat/find-my-way'
-import type { Constraints, Handle, Lookup, Router } from '../compat/find-my-way'
+import { emptyCopyOf, lookupByFind, replaceMethod } from '../compat/find-my-way'
+import type { Constraints, Handle, Router } from '../compat/find-my-way'
 import { FST_ERR_DUPLICATED_ROUTE } from '../errors'
 import { withDecodablePath } from '../http/decodable'
 import { scopeNotFoundHandlers } from './not-found'
@@ -31,19 +31,20 @@ export interface PrivateSection {
   table: Router | null
   /** Its not-found handlers; `null`: it has none. */
   notFound: Router | null
-  /** Looks its requests up. */
-  readonly lookup: Lookup
+  /** Whether each request of the section is for its one route, whatever the method and the URL. */
+  readonly single: boolean
 }
 
 type SectionedRequest = Pick<RawRequest, 'headers'> & { method?: string, url?: string, [kSection]?: PrivateSection }
 type SectionedContext = FastifyInstance & { [kSection]?: PrivateSection }
 
+/** Where requests belong that are for the application, but have a path that its router cannot decode. */
+const APPLICATION: PrivateSection = { name: 'application', table: null, notFound: null, single: false }
+
 export class PrivateRoutes {
   readonly #fastify: FastifyInstance
   readonly #routers: Routers
   readonly #sections = new Map<string, PrivateSection>()
-  /** Where requests belong that are for the application, but have a path that its router cannot decode. */
-  readonly #application: PrivateSection
 
   /** @throws FST_PROX_UNSUPPORTED_FASTIFY */
   constructor (fastify: FastifyInstance) {
@@ -53,10 +54,10 @@ export class PrivateRoutes {
       name: CONSTRAINT,
       /* c8 ignore next: find-my-way asks for one, and for nothing in it as long as the constraint is unset here */
       storage: () => new Map(),
-      /* c8 ignore next: nor for this */
-      deriveConstraint: () => undefined
+      deriveConstraint: (raw: SectionedRequest) => raw[kSection],
+      // What this class does not find is found by nobody.
+      mustMatchWhenDerived: true
     })
-    this.#application = this.#makeSection('application')
     this.#addRoutes()
     this.#findRoutes()
     this.#printRoutes()
@@ -64,7 +65,7 @@ export class PrivateRoutes {
 
   /** Adds a private section. Its routes are those of its `context`, and those with its name as their constraint. */
   addSection (name: string): PrivateSection {
-    const section = this.#makeSection(name)
+    const section: PrivateSection = { name, table: null, notFound: null, single: false }
     this.#sections.set(name, section)
     return section
   }
@@ -73,10 +74,7 @@ export class PrivateRoutes {
   addRoute (
     name: 'connect' | 'failure', options: Pick<RouteOptions, 'preParsing' | 'onError' | 'onResponse' | 'handler'>
   ): PrivateSection {
-    const { router } = this.#routers
-    // Whatever the method, the URL and the constraints are.
-    const lookup: Lookup = (raw, response) => router.callHandler(section.table!.find('GET', '/'), raw, response)
-    const section: PrivateSection = { name, table: null, notFound: null, lookup }
+    const section: PrivateSection = { name, table: null, notFound: null, single: true }
     const fastify = this.#fastify
     fastify.register(async (child) => {
       this.#setSection(child, section)
@@ -136,15 +134,7 @@ export class PrivateRoutes {
   /** Has a request for `url` answered by the application. */
   routeToApplication (raw: SectionedRequest, url: string): void {
     raw.url = url
-    if (url.includes('%')) raw[kSection] = this.#application
-  }
-
-  #makeSection (name: string): PrivateSection {
-    const { router } = this.#routers
-    const lookup = lookupBy(router, (method, path, constraints) =>
-      findInSection(section, method, path, constraints) ?? router.find(method, withDecodablePath(path), constraints))
-    const section: PrivateSection = { name, table: null, notFound: null, lookup }
-    return section
+    if (url.includes('%')) raw[kSection] = APPLICATION
   }
 
   #setSection (context: SectionedContext, section: PrivateSection): void {
@@ -185,17 +175,20 @@ export class PrivateRoutes {
   #findRoutes (): void {
     const { router, notFoundRouter } = this.#routers
     replaceMethod(router, 'find', (original) => (method, path, constraints) => {
-      // Nobody derives it: it is the constraint of a query.
-      const name = constraints?.[CONSTRAINT]
-      if (name === undefined) return original.method.call(router, method, path, constraints)
-      const { [CONSTRAINT]: _, ...others } = constraints!
-      return this.#sections.get(name as string)?.table?.find(method, path, others) ?? null
+      const section = constraints?.[CONSTRAINT] as PrivateSection | string | undefined
+      if (section === undefined) return original.method.call(router, method, path, constraints)
+      if (typeof section === 'string') {
+        const others = { ...constraints, [CONSTRAINT]: undefined }
+        return this.#sections.get(section)?.table?.find(method, path, others) ?? null
+      }
+      constraints![CONSTRAINT] = undefined
+      return findInSection(section, method, path, constraints!) ??
+        original.method.call(router, method, withDecodablePath(path), constraints)
     })
-    replaceMethod(router, 'lookup', (original) => (raw, response, context, done) => {
-      const { [kSection]: section } = raw as SectionedRequest
-      if (section === undefined) return original.method.call(router, raw, response, context, done)
-      return section.lookup(raw, response, context, done)
-    })
+    const lookup = lookupByFind(router)
+    replaceMethod(router, 'lookup', (original) => (raw, response, context, done) =>
+      ((raw as SectionedRequest)[kSection] === undefined ? original.method : lookup)
+        .call(router, raw, response, context, done))
     replaceMethod(notFoundRouter, 'lookup', (original) => (raw, response, context, done) => {
       const { [kSection]: section, method, url } = raw as SectionedRequest
       if (section === undefined) return original.method.call(notFoundRouter, raw, response, context, done)
@@ -229,8 +222,9 @@ export class PrivateRoutes {
 }
 
 function findInSection (
-  { table, notFound }: PrivateSection, method: string, path: string, constraints: Constraints | undefined
+  { table, notFound, single }: PrivateSection, method: string, path: string, constraints: Constraints
 ): Handle | null {
+  if (single) return table!.find('GET', '/', constraints)
   if (table === null && notFound === null) return null
   const decodable = withDecodablePath(path)
   return table?.find(method, decodable, constraints) ?? notFound?.find(method, decodable) ?? null
