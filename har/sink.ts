@@ -106,6 +106,8 @@ export class HarSink implements ExchangeSink {
   #write (body: BodyCollector, chunk: Buffer): void | Promise<void> {
     if (this.#over) return
     return body.write(chunk)?.catch(async (err: unknown) => {
+      // What ends the exchange waits for this, and tells of it.
+      if (this.#over) return
       this.#over = true
       await this.#discard()
       throw err
@@ -120,14 +122,16 @@ export class HarSink implements ExchangeSink {
   async #finish (
     { error, timings }: ExchangeEnd, sent: Collected | Promise<Collected>, received: Collected | Promise<Collected>
   ): Promise<void> {
+    // Together: one may fail while the other is waited for.
+    const [requestBody, responseBody] = await Promise.all([sent, received])
     const { startedAt, webSocket } = this.#exchange
     const times = timingsOf(timings, this.#connection)
     const { remoteAddress, tlsVersion = null, cipher = null } = this.#connection ?? {}
     const entry: HarEntry = {
       startedDateTime: new Date(startedAt).toISOString(),
       time: totalOf(times),
-      request: await this.#requestOf(await sent),
-      response: await this.#responseOf(await received, error),
+      request: await this.#requestOf(requestBody),
+      response: await this.#responseOf(responseBody, error),
       cache: {},
       timings: times,
       ...(remoteAddress !== undefined && { serverIPAddress: remoteAddress }),

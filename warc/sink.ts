@@ -116,10 +116,10 @@ export class WarcSink implements ExchangeSink {
     try {
       await writing
     } catch (err) {
-      if (!this.#over) {
-        this.#over = true
-        await this.#discard()
-      }
+      // What ends the exchange waits for this, and tells of it.
+      if (this.#over) return
+      this.#over = true
+      await this.#discard()
       throw err
     }
     await this.#owner.queueDrained()

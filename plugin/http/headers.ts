@@ -13,7 +13,7 @@ export interface StripOptions {
 /** Names of fields, in lower case. */
 class FieldNames {
   readonly all: ReadonlySet<string>
-  /** The lengths that they have, a bit for each, modulo 32: it tells most other names from them, and costs nothing. */
+  /** A bit for each of their lengths, modulo 32: most other names differ by that, and are not looked up. */
   readonly #lengths: number
 
   constructor (names: Iterable<string>) {

@@ -42,6 +42,7 @@ const BARE_ADDRESS_AND_PORT = /^([0-9a-f:.]{2,45}):(\d{1,5})$/i
 
 const ORIGIN = /^(?:http|ws)(s?):\/\/([^/?#]+)$/i
 
+const ASTERISK = 0x2a
 const SLASH = 0x2f
 const QUESTION_MARK = 0x3f
 const HASH = 0x23
@@ -115,7 +116,7 @@ export function parsePath (target: string): string | null {
 /** Whether a request target is in absolute-form, as far as its first byte tells: neither `/path` nor `*`. */
 export function isAbsoluteForm (target: string): boolean {
   const first = target.charCodeAt(0)
-  return first !== SLASH && first !== 0x2a
+  return first !== SLASH && first !== ASTERISK
 }
 
 /**

@@ -4,7 +4,7 @@ import type { ProxyRequest } from '../../types/request'
 import type { Origin } from '../http/target'
 import type { PrivateSection } from './private-routes'
 
-/** The one property that raw requests get. */
+/** The property of a raw request that leads to it. */
 const kProxied = Symbol('fastify-prox.proxied')
 
 type MarkedRequest = RawRequest & { originalUrl?: string, [kProxied]?: ProxiedRequest }
@@ -13,8 +13,6 @@ type MarkedRequest = RawRequest & { originalUrl?: string, [kProxied]?: ProxiedRe
 export class ProxiedRequest {
   readonly context: ResolverContext
   readonly origin: Origin
-  /** Path and query, as the client wrote them. */
-  readonly path: string
   /** The whole URL. */
   readonly fullUrl: string
   /** The section of the proxy host that matched; `undefined`: none did, the resolver is asked. */
@@ -31,7 +29,6 @@ export class ProxiedRequest {
   ) {
     this.context = context
     this.origin = origin
-    this.path = path
     this.fullUrl = origin.url + path
     this.section = section
     this.proxyHost = proxyHost

@@ -104,7 +104,7 @@ t.test('a body whose file fails at the end of the exchange is told of', async (t
   prototype.appendFile = async () => { throw new Error('no space left') }
   const writing = sink.responseData(Buffer.alloc(2_000_000)) as Promise<void>
   const cut = sink.cut()
-  await t.rejects(writing, { message: 'no space left' })
+  await t.resolves(writing)
   await cut
   t.strictSame(ended, [null])
   t.equal(log.count(/could not be recorded/), 1)
